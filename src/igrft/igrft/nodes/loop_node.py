@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the curriculum over the graph: asks for episodes and trainings in order, tells where it stands."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import String
+
+from igrft.config import ConfigError, TaskConfig, named, nearest
+from igrft.rollout.curriculum import (
+    CurriculumConfig,
+    Phase,
+    Progress,
+    ProgressError,
+    Stage,
+    phases,
+    settings,
+)
+from igrft.rollout.loop import Loop, LoopError, StageResult, Stopped
+from igrft.rollout.plans import PLANS
+from igrft.rollout.report import LineReporter, duration, results_table
+from igrft.ros.graph_backend import GraphBackend
+from igrft.ros.parameters import Parameter, declare
+from igrft.ros.qos import LATCHED
+
+PARAMETERS = (
+    Parameter('plan', 'curriculum', 'what to run: ' + ', '.join(PLANS)),
+    Parameter('stage', 'all', 'run one stage only: all, sft, offline_rl, hil'),
+    Parameter('curriculum', 'quick', 'file of config/curriculum, or a path'),
+    Parameter('task', 'block_stacking', 'file of config/tasks, or a path'),
+    Parameter('policy', 'compact_flow', 'file of config/policies'),
+    Parameter('robot', 'sim', 'file of config/robots, or a path'),
+    Parameter('episodes_dir', '~/igrft_data', 'where episodes, checkpoints and curves live'),
+    Parameter('split', 'in', 'layouts of the evaluation and the recordings: in, held_out'),
+    Parameter('rounds', -1, 'human-in-the-loop rounds; -1: as the curriculum says', minimum=-1),
+    Parameter('episodes', 50, 'episodes of the plans collect and evaluate', minimum=1),
+    Parameter('kind', 'demonstration', 'kind of episodes of the plan collect'),
+    Parameter('checkpoint', '', 'checkpoint folder of the plan evaluate; empty: the newest'),
+    Parameter('overrides', '', 'key=value of the training configuration, separated by spaces'),
+)
+
+
+class LoopNode(Node):
+    """The curriculum's place in the graph: publishes ``loop/status``, drives the backend from a thread."""
+
+    def __init__(self) -> None:
+        super().__init__('loop_node')
+        self.values = declare(self, PARAMETERS)
+        self.stopping = threading.Event()
+        self._status = self.create_publisher(String, 'loop/status', LATCHED)
+        self._lines = LineReporter(self._say)
+
+    def _say(self, line: str) -> None:
+        print(line, flush=True)
+
+    def begin(self, phase: Phase, number: int, total: int) -> None:
+        self._lines.begin(phase, number, total)
+        self._publish(phase.name, 0.0, f'{number}/{total}')
+
+    def advance(self, phase: Phase, fraction: float, detail: str) -> None:
+        self._lines.advance(phase, fraction, detail)
+        self._publish(phase.name, fraction, detail)
+
+    def end(self, phase: Phase, seconds: float, detail: str) -> None:
+        self._lines.end(phase, seconds, detail)
+        self._publish(phase.name, 1.0, detail)
+
+    def _publish(self, phase: str, fraction: float, detail: str, results: list[StageResult] | None = None) -> None:
+        rows = [
+            {'stage': r.label, 'successes': r.success.successes, 'n': r.success.n,
+             'low': r.success.interval()[0], 'high': r.success.interval()[1]}
+            for r in results or []
+        ]  # fmt: skip
+        self._status.publish(
+            String(data=json.dumps({'phase': phase, 'fraction': fraction, 'detail': detail, 'results': rows}))
+        )
+
+    def refuse_twin(self) -> None:
+        """Refuse to run beside another loop of the same name in this ROS domain.
+
+        Raises:
+            LoopError: naming the remedy.
+        """
+        twins = self.get_node_names_and_namespaces().count((self.get_name(), self.get_namespace()))
+        if twins > 1:
+            raise LoopError(
+                f'another {self.get_fully_qualified_name()} runs in this ROS domain; give this loop namespace:=… '
+                'or another ROS_DOMAIN_ID'
+            )
+
+    def run(self) -> list[StageResult]:
+        """The whole job, in the caller's thread."""
+        v = self.values
+        task = named('tasks', v.task, TaskConfig)
+        config = named('curriculum', v.curriculum, CurriculumConfig)
+        if v.rounds >= 0:
+            config = replace(config, rounds=v.rounds)
+        if v.plan not in PLANS:
+            raise LoopError(f"plan '{v.plan}': {nearest(v.plan, PLANS)}")
+        if v.stage not in ('all', *(s.value for s in Stage)):
+            raise LoopError(f"stage '{v.stage}': {nearest(v.stage, ['all', *(s.value for s in Stage)])}")
+        root = Path(v.episodes_dir).expanduser()
+        plan = PLANS[v.plan](config, v, root / task.name)
+        progress = plan.open(settings(task.name, v.policy, v.robot, config))
+        self.refuse_twin()
+        self._say(f'igrft: {plan.title} of {task.name} with {v.policy} on {v.robot}')
+        self._say(f'  episodes    {root / task.name}')
+        self._say(f'  checkpoints {root / "checkpoints"}')
+        self._say(f'  curves      tensorboard --logdir {root / "tensorboard"}')
+        backend = GraphBackend(self, task.name, v.split, self.stopping.is_set, v.overrides.split())
+        loop = Loop(plan.phases, progress, backend, self, self.stopping.is_set)
+        began = time.monotonic()
+        results = loop.run(None if v.stage == 'all' else Stage(v.stage))
+        self._publish('done', 1.0, '', results)
+        self._say(results_table(results, progress.seconds))
+        self._say(f'finished, this run took {duration(time.monotonic() - began)}')
+        return results
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the plan; 0 when done or stopped, 1 when something failed."""
+    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = LoopNode()
+    except (ConfigError, ValueError) as error:
+        print(f'loop_node: {error}', file=sys.stderr)
+        return 1
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: node.stopping.set())
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            node.stopping.set()
+
+    thread = threading.Thread(target=spin, daemon=True)
+    thread.start()
+    code = 0
+    try:
+        node.run()
+    except Stopped:
+        print('stopped; the same command resumes here', flush=True)
+    except (LoopError, ProgressError, ConfigError) as error:
+        print(f'loop_node: {error}', file=sys.stderr, flush=True)
+        code = 1
+    executor.shutdown()
+    thread.join(timeout=2.0)
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return code
+
+
+if __name__ == '__main__':
+    sys.exit(main())

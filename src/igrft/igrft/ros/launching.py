@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The launch arguments, each described once, and the refusal of unknown ones. Upstream launch API only."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from launch import LaunchContext
+from launch.actions import (
+    DeclareLaunchArgument,
+    GroupAction,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    Shutdown,
+)
+from launch.condition import Condition
+from launch.conditions import IfCondition
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
+from launch_ros.actions import Node, PushROSNamespace, SetParameter, SetRemap
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+from igrft.config import ConfigError, RobotConfig, named, nearest
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One launch argument: what `ros2 launch … --show-args` says of it."""
+
+    default: str
+    description: str
+    choices: tuple[str, ...] = ()
+
+
+ARGUMENTS: dict[str, Argument] = {
+    'namespace': Argument('', 'namespace of the whole graph, so that several loops run side by side'),
+    'robot': Argument('sim', 'file of config/robots (sim is the simulated cell), or a path'),
+    'task': Argument('block_stacking', 'file of config/tasks, or a path'),
+    'policy': Argument('compact_flow', 'file of config/policies, or a path'),
+    'curriculum': Argument('quick', 'file of config/curriculum (quick, paper, smoke), or a path'),
+    'stage': Argument('all', 'run one stage only', ('all', 'sft', 'offline_rl', 'hil')),
+    'rounds': Argument('-1', 'human-in-the-loop rounds; -1: as the curriculum says'),
+    'split': Argument('in', 'layouts: in the demonstrations\' range, or held out', ('in', 'held_out')),
+    'episodes_dir': Argument('~/igrft_data', 'where episodes, checkpoints, curves and the progress are kept'),
+    'teleop': Argument(
+        'operator',
+        'who corrects: operator (the simulated human), a device, or nobody',
+        ('operator', 'spacemouse', 'joy', 'keyboard', 'none'),
+    ),
+    'rtf': Argument('0', 'speed of the simulated cell: 1 real time, 4 four times, 0 lock-step (as fast as it goes)'),
+    'use_sim_time': Argument('auto', 'time from the clock topic; auto: in the simulated cell', ('auto', 'true', 'false')),
+    'console': Argument('true', 'serve the operator\'s web page', ('true', 'false')),
+    'console_port': Argument('8080', 'port of the web page on the loopback address'),
+    'log_level': Argument('warn', 'log level of every node', ('debug', 'info', 'warn', 'error', 'fatal')),
+    'params_file': Argument('', 'parameters of the nodes in place of config/loop.yaml'),
+    'episodes': Argument('50', 'number of episodes'),
+    'kind': Argument(
+        'demonstration', 'kind of the episodes', ('demonstration', 'rollout', 'correction', 'evaluation')
+    ),
+    'checkpoint': Argument('', 'checkpoint folder; empty: the newest of the loop'),
+    'overrides': Argument('', 'key=value of the training configuration, separated by spaces'),
+    'episode': Argument('', 'episode folder to replay'),
+    'rate': Argument('1.0', 'speed of the replay'),
+}
+
+GRAPH = ('namespace', 'robot', 'task', 'policy', 'split', 'episodes_dir', 'teleop', 'rtf', 'use_sim_time',
+         'console', 'console_port', 'log_level', 'params_file')  # fmt: skip
+"""Arguments of everything that starts the graph."""
+
+
+def declare(file: str, names: tuple[str, ...], **defaults: str) -> list[DeclareLaunchArgument | OpaqueFunction]:
+    """Declare arguments, and refuse unknown ones where ``file`` is what the user launched.
+
+    Args:
+        file: ``__file__`` of the launch file.
+        names: of :data:`ARGUMENTS`.
+        defaults: that differ from the table.
+    """
+    declared = []
+    for name in names:
+        argument = ARGUMENTS[name]
+        declared.append(
+            DeclareLaunchArgument(
+                name,
+                default_value=defaults.get(name, argument.default),
+                description=argument.description,
+                choices=list(argument.choices) or None,
+            )
+        )
+    return [*declared, OpaqueFunction(function=_refuse_unknown, args=[Path(file).name, names])]
+
+
+def _refuse_unknown(context: LaunchContext, file: str, names: tuple[str, ...]) -> None:
+    launched = [argument for argument in sys.argv if ':=' not in argument]
+    if not any(Path(argument).name == file for argument in launched):
+        return
+    for argument in context.argv:
+        name, given, _ = argument.partition(':=')
+        if given and name not in names:
+            raise ConfigError(f"{file} has no argument '{name}'; {nearest(name, names)}")
+
+
+def value(name: str) -> LaunchConfiguration:
+    """The value of an argument, known when the launch runs."""
+    return LaunchConfiguration(name)
+
+
+def lockstep() -> ParameterValue:
+    """True where rtf is 0."""
+    return ParameterValue(PythonExpression(["float('", value('rtf'), "') == 0.0"]), value_type=bool)
+
+
+def sim_time() -> ParameterValue:
+    """The nodes' ``use_sim_time``."""
+    return ParameterValue(
+        PythonExpression(
+            ["'", value('use_sim_time'), "' == 'true' or ('", value('use_sim_time'), "' == 'auto' and '",
+             value('robot'), "'.startswith('sim'))"]  # fmt: skip
+        ),
+        value_type=bool,
+    )
+
+
+def simulated(negate: bool = False) -> PythonExpression:
+    """Whether the robot is the simulated cell, for conditions."""
+    return PythonExpression(["'", value('robot'), "'.startswith('sim') is ", str(not negate)])
+
+
+def include(name: str, condition: Condition | None = None) -> IncludeLaunchDescription:
+    """Include ``launch/include/<name>.launch.py``; it sees this file's arguments."""
+    path = PathJoinSubstitution([FindPackageShare('igrft'), 'launch', 'include', f'{name}.launch.py'])
+    return IncludeLaunchDescription(PythonLaunchDescriptionSource(path), condition=condition)
+
+
+def node_parameters() -> PathJoinSubstitution | PythonExpression:
+    """The parameters file: the user's, or the shipped ``config/loop.yaml``."""
+    shipped = PathJoinSubstitution([FindPackageShare('igrft'), 'config', 'loop.yaml'])
+    return PythonExpression(["'", value('params_file'), "' or '", shipped, "'"])
+
+
+def node(executable: str, *common: str, package: str = 'igrft', critical: bool = True, **parameters: object) -> Node:
+    """One node of the graph.
+
+    Args:
+        executable: its name, also the node's.
+        common: arguments handed on as parameters of the same name.
+        critical: the launch ends when it ends.
+        parameters: further ones.
+    """
+    return Node(
+        package=package,
+        executable=executable,
+        name=executable,
+        output='screen',
+        parameters=[
+            node_parameters(),
+            {**{name: ParameterValue(value(name), value_type=str) for name in common}, **parameters},
+        ],
+        ros_arguments=['--log-level', value('log_level')],
+        sigterm_timeout='8',
+        on_exit=Shutdown(reason=f'{executable} ended') if critical else None,
+    )
+
+
+def loop_node(plan: str, *common: str) -> Node:
+    """The node that runs a plan; the launch ends with it."""
+    typed = {name: ParameterValue(value(name), value_type=int) for name in ('rounds', 'episodes') if name in common}
+    texts = [name for name in common if name not in typed]
+    shared = ('robot', 'task', 'policy', 'episodes_dir', *(() if plan == 'train' else ('split',)))
+    return node('loop_node', *shared, *texts, plan=plan, **typed)
+
+
+def whole_graph(loop: Node, trainer: bool = False) -> GroupAction:
+    """Robot or cell, control chain, policy, recorder, reward, console, and the node that drives them."""
+    return GroupAction(
+        [
+            PushROSNamespace(value('namespace')),
+            SetRemap('/clock', 'clock'),
+            SetParameter('use_sim_time', sim_time()),
+            include('cell', IfCondition(simulated())),
+            include('robot', IfCondition(simulated(negate=True))),
+            include('control'),
+            include('policy'),
+            include('episodes'),
+            include('reward'),
+            include('console', IfCondition(value('console'))),
+            *([include('trainer')] if trainer else []),
+            loop,
+        ]
+    )
+
+
+def real_time_factor() -> ParameterValue:
+    """``rtf`` as a number."""
+    return ParameterValue(value('rtf'), value_type=float)
+
+
+def console_port() -> ParameterValue:
+    """``console_port`` as a number."""
+    return ParameterValue(value('console_port'), value_type=int)
+
+
+def is_operator() -> PythonExpression:
+    """Whether the simulated operator stands in for the human."""
+    return PythonExpression(["'", value('teleop'), "' == 'operator'"])
+
+
+def is_device() -> PythonExpression:
+    """Whether a human corrects with a device."""
+    return PythonExpression(["'", value('teleop'), "' not in ('operator', 'none')"])
+
+
+def listens_to_teleop() -> ParameterValue:
+    """Whether anybody answers the lock-step ticks with ``teleop/command``."""
+    return ParameterValue(PythonExpression(["'", value('teleop'), "' != 'none'"]), value_type=bool)
+
+
+def camera_nodes() -> OpaqueFunction:
+    """One ``camera_node`` a camera of the robot's configuration."""
+
+    def nodes(context: LaunchContext) -> list[Node]:
+        robot = named('robots', value('robot').perform(context), RobotConfig)
+        found = []
+        for camera in robot.cameras:
+            found.append(
+                Node(
+                    package='igrft',
+                    executable='camera_node',
+                    name=f'camera_node_{camera.name}',
+                    output='screen',
+                    parameters=[node_parameters(), {'robot': value('robot'), 'camera': camera.name}],
+                    ros_arguments=['--log-level', value('log_level')],
+                )
+            )
+        return found
+
+    return OpaqueFunction(function=nodes)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Interaction-guided advantage-weighted regression.
+
+    L(θ) = E_{(s,a) ~ D_demo ∪ D_real} [ exp(Â(s,a) / β) · ‖v_θ(a_τ, τ, s) − (a − ε)‖² ] + κ · E ‖v_θ − v_SFT‖²
+
+The last term is the proximal anchor: without one, weighted regression on its own rollouts is known to collapse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from igrft.method.flow_matching import squared_error
+from igrft.method.weights import WeightConfig, advantage_weights
+from igrft.types import Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepWeightConfig:
+    """Which step gets which weight."""
+
+    advantage: WeightConfig = WeightConfig()
+    demonstrations_by_advantage: bool = False
+    """False: a demonstrated step counts 1. True: exp(Â / β) like every other"""
+    human: float = 1.0
+    """weight of a human's step in a rollout: a demonstration where the policy needed one"""
+    before_takeover: int = 4
+    """[steps] of the policy before a takeover that count nothing: they led to it"""
+
+    def __post_init__(self) -> None:
+        if self.human < 0 or self.before_takeover < 0:
+            raise ValueError('human and before_takeover must not be negative')
+
+
+def before_takeover(source: Tensor, steps: int) -> Tensor:
+    """Mark the policy's steps that a human's takeover follows within ``steps`` steps.
+
+    Args:
+        source: [T] of :class:`igrft.types.Source`, one episode.
+
+    Returns:
+        [T] bool.
+    """
+    marked = torch.zeros(len(source), dtype=torch.bool)
+    human = source == int(Source.HUMAN)
+    starts = (human[1:] & ~human[:-1]).nonzero().flatten() + 1
+    for start in starts.tolist():
+        marked[max(0, start - steps) : start] = True
+    return marked & (source == int(Source.POLICY))
+
+
+def step_weights(
+    advantage: Tensor, source: Tensor, demonstration: Tensor, led_to_takeover: Tensor, config: StepWeightConfig
+) -> Tensor:
+    """The weight of every recorded step.
+
+    Args:
+        advantage: Â, [N].
+        source: [N] of :class:`igrft.types.Source`.
+        demonstration: [N] bool, steps of D_demo.
+        led_to_takeover: [N] bool, see :func:`before_takeover`.
+
+    Returns:
+        [N]. Steps in which nobody drove (HOLD) count nothing.
+    """
+    weights = torch.zeros(len(advantage))
+    human = (source == int(Source.HUMAN)) & ~demonstration
+    policy = (source == int(Source.POLICY)) & ~demonstration & ~led_to_takeover
+    weights[policy] = advantage_weights(advantage[policy], config.advantage)
+    weights[human] = config.human
+    if config.demonstrations_by_advantage:
+        weights[demonstration] = advantage_weights(advantage[demonstration], config.advantage)
+    else:
+        weights[demonstration] = 1.0
+    return weights
+
+
+@dataclass(frozen=True, slots=True)
+class AwrLoss:
+    """The policy's loss.
+
+    Attributes:
+        total: scalar to minimise.
+        regression: the weighted flow-matching error, scalar.
+        anchor: distance to the anchor's velocity, scalar.
+    """
+
+    total: Tensor
+    regression: Tensor
+    anchor: Tensor
+
+
+def awr_loss(
+    velocity: Tensor,
+    target: Tensor,
+    weights: Tensor,
+    mask: Tensor,
+    reference: Tensor | None = None,
+    anchor: float = 0.0,
+) -> AwrLoss:
+    """The loss above for one batch.
+
+    Args:
+        velocity: v_θ, [B, H, A].
+        target: a − ε, [B, H, A].
+        weights: exp(Â / β) of every step of the chunks, [B, H]; ones make it plain flow matching.
+        mask: [B, H] bool, steps that exist.
+        reference: the anchor's velocity at the same (a_τ, τ, s), [B, H, A].
+        anchor: κ ≥ 0.
+    """
+    valid = mask.to(velocity.dtype)
+    count = valid.sum().clamp_min(1.0)
+    regression = (weights * valid * squared_error(velocity, target)).sum() / count
+    if reference is None or anchor == 0:
+        return AwrLoss(regression, regression, torch.zeros_like(regression))
+    distance = (valid * squared_error(velocity, reference.detach())).sum() / count
+    return AwrLoss(regression + anchor * distance, regression, distance)

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``compact_flow``: a small flow policy on a pretrained, frozen vision trunk.
+
+The trunk turns a frame into about a hundred numbers, once. What the three stages train is the action expert, a residual MLP
+over the whole chunk with adaptive layer norm (Peebles & Xie 2023) for the state and τ: milliseconds a step on a CPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from igrft.config import as_dict
+from igrft.policies.normalisation import Normalisation
+from igrft.policies.pretrained import PretrainedTrunk, load_trunk
+from igrft.policies.protocol import Inputs, Policy, PolicyError, PolicySpec
+from igrft.policies.text import TextEncoder
+from igrft.policies.trunk import Trunk, TrunkConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompactFlowConfig:
+    """The policy's size (``config/policies/compact_flow.yaml``)."""
+
+    trunk_weights: str = 'cell_v1'
+    """name of a trunk that the package ships, path of one, or '' for random weights (then train it)"""
+    train_trunk: bool = False
+    """True trains the trunk with the action expert; features are then not cached"""
+    trunk: TrunkConfig = TrunkConfig()
+    """size of the trunk where trunk_weights is ''"""
+    width: int = 256
+    blocks: int = 3
+    text: int = 16
+    """floats of the encoded instruction"""
+    feature_noise: float = 0.03
+    """standard deviation of the noise on features in training"""
+    dropout: float = 0.0
+    flow_steps: int = 10
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.blocks, self.text, self.flow_steps) < 1:
+            raise ValueError('width, blocks, text and flow_steps must be at least 1')
+        if self.feature_noise < 0:
+            raise ValueError('feature_noise must not be negative')
+        if not self.trunk_weights and not self.train_trunk:
+            raise ValueError("trunk_weights is '' and train_trunk false: a random trunk would stay random; set one of them")
+
+
+def time_embedding(tau: Tensor, width: int) -> Tensor:
+    """Sines and cosines of τ in [0, 1] at ``width / 2`` frequencies: [B, width]."""
+    frequencies = torch.exp(torch.linspace(0.0, math.log(100.0), width // 2, device=tau.device))
+    angles = tau[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], -1)
+
+
+class Block(nn.Module):
+    """Residual MLP whose norm is shifted, scaled and gated by the condition."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.condition = nn.Linear(width, 3 * width)
+        self.body = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(2 * width, width))
+        nn.init.zeros_(self.condition.weight)
+        nn.init.zeros_(self.condition.bias)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        shift, scale, gate = self.condition(condition).chunk(3, -1)
+        return x + (1 + gate) * self.body(self.norm(x) * (1 + scale) + shift)
+
+
+class CompactFlow(Policy):
+    """See the module."""
+
+    name = 'compact_flow'
+
+    def __init__(self, spec: PolicySpec, config: CompactFlowConfig, trunk: PretrainedTrunk | None = None) -> None:
+        """Build the policy with random weights around its trunk.
+
+        Args:
+            spec: what it is made for.
+            config: its size.
+            trunk: a loaded trunk; left out, the one that the configuration names.
+
+        Raises:
+            PolicyError: the trunk was made for other cameras, image or proprioception size.
+        """
+        super().__init__()
+        self.spec = spec
+        self.config = config
+        loaded = trunk
+        if loaded is None and config.trunk_weights:
+            loaded = load_trunk(config.trunk_weights)
+        if loaded is None:
+            self.targets: tuple[str, ...] = ()
+            self.trunk = Trunk(spec.cameras, spec.image_size, spec.proprio_dim, 0, config.trunk)
+            self.trunk_config = config.trunk
+        else:
+            loaded.check(spec.cameras, spec.image_size, spec.proprio_dim)
+            self.targets = loaded.targets
+            self.trunk_config = loaded.config
+            self.trunk = loaded.build()
+        self.caches_features = not config.train_trunk
+        self.trunk.requires_grad_(config.train_trunk)
+        self.flow_steps = config.flow_steps
+        self.feature_dim = self.trunk.feature_dim
+        self.normalisation = Normalisation(spec.proprio_dim, spec.action_dim)
+        width = config.width
+        self.text = TextEncoder(config.text)
+        self.state = nn.Sequential(
+            nn.Linear(self.feature_dim + spec.proprio_dim + config.text, 2 * width),
+            nn.SiLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(2 * width, width),
+        )
+        self.time = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
+        flat = spec.horizon * spec.action_dim
+        self.enter = nn.Linear(flat, width)
+        self.blocks = nn.ModuleList(Block(width, config.dropout) for _ in range(config.blocks))
+        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, flat))
+
+    def config_dict(self) -> dict[str, Any]:
+        return {**as_dict(self.config), 'trunk': as_dict(self.trunk_config), 'targets': list(self.targets)}
+
+    @classmethod
+    def rebuild(cls, spec: PolicySpec, settings: Mapping[str, Any]) -> CompactFlow:
+        """The policy of a checkpoint, from :meth:`config_dict`, before its weights are loaded."""
+        from igrft.config import parse
+
+        own = dict(settings)
+        targets = tuple(own.pop('targets', ()))
+        config = parse(own, CompactFlowConfig, cls.name)
+        shell = PretrainedTrunk.empty(spec.cameras, spec.image_size, spec.proprio_dim, targets, config.trunk)
+        return cls(spec, config, shell)
+
+    def encode(self, images: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
+        for name in self.spec.cameras:
+            if tuple(images[name].shape[1:]) != (self.spec.image_size, self.spec.image_size, 3):
+                raise PolicyError(
+                    f"image of camera '{name}' is {list(images[name].shape[1:])}, "
+                    f'the policy takes [{self.spec.image_size}, {self.spec.image_size}, 3]'
+                )
+        with torch.set_grad_enabled(self.config.train_trunk and torch.is_grad_enabled()):
+            features: Tensor = self.trunk(images, proprio)
+        return features
+
+    def prepare(self, inputs: Inputs) -> Tensor:
+        features = self.features(inputs)
+        if self.training and self.config.feature_noise:
+            features = features + self.config.feature_noise * torch.randn_like(features)
+        state = torch.cat([features, self.normalisation.proprio(inputs.proprio), self.text(inputs.instructions)], -1)
+        context: Tensor = self.state(state)
+        return context
+
+    def velocity(self, noisy: Tensor, tau: Tensor, context: Any) -> Tensor:
+        condition = torch.nn.functional.silu(context + self.time(time_embedding(tau, 64)))
+        x = self.enter(noisy.flatten(1))
+        for block in self.blocks:
+            x = block(x, condition)
+        velocity: Tensor = self.leave(x)
+        return velocity.view_as(noisy)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trunks on disk: one safetensors file in half precision, its description in the file's own metadata."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from igrft.config import as_dict, nearest, parse
+from igrft.policies.trunk import Trunk, TrunkConfig
+
+WEIGHTS = Path(__file__).parent / 'weights'
+"""Folder of the trunks that the package ships."""
+
+
+class TrunkError(ValueError):
+    """A trunk that cannot be used; the text names the file and the field."""
+
+
+@dataclass(frozen=True)
+class PretrainedTrunk:
+    """A trunk and what it was made for.
+
+    Attributes:
+        weights: its state, None leaves it random until a checkpoint fills it.
+        targets: names of the predictions at the end of the features.
+    """
+
+    where: str
+    cameras: tuple[str, ...]
+    image_size: int
+    proprio_dim: int
+    targets: tuple[str, ...]
+    config: TrunkConfig
+    weights: dict[str, Tensor] | None = None
+
+    @classmethod
+    def empty(
+        cls, cameras: tuple[str, ...], image_size: int, proprio_dim: int, targets: tuple[str, ...], config: TrunkConfig
+    ) -> PretrainedTrunk:
+        """A trunk of this shape without weights."""
+        return cls('', cameras, image_size, proprio_dim, targets, config)
+
+    def check(self, cameras: tuple[str, ...], image_size: int, proprio_dim: int) -> None:
+        """Refuse a policy that feeds the trunk other things than it was trained on.
+
+        Raises:
+            TrunkError: naming the field.
+        """
+        wanted = {'cameras': cameras, 'image_size': image_size, 'proprio_dim': proprio_dim}
+        for field, value in wanted.items():
+            own = getattr(self, field)
+            if own != value:
+                raise TrunkError(
+                    f'{self.where}: {field} is {own}, the robot gives {value}; pretrain a trunk for it (igrft pretrain)'
+                )
+
+    def build(self) -> Trunk:
+        """The module, with its weights where there are any."""
+        trunk = Trunk(self.cameras, self.image_size, self.proprio_dim, len(self.targets), self.config)
+        if self.weights is not None:
+            trunk.load_state_dict({name: tensor.float() for name, tensor in self.weights.items()})
+        return trunk
+
+
+def save_trunk(trunk: Trunk, path: Path, targets: tuple[str, ...], config: TrunkConfig, image_size: int) -> None:
+    """Write a trunk in half precision, atomically."""
+    about = {
+        'format': 'igrft-trunk-1',
+        'cameras': list(trunk.cameras),
+        'image_size': image_size,
+        'proprio_dim': len(trunk.proprio_mean),
+        'targets': list(targets),
+        'config': as_dict(config),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix('.partial')
+    tensors = {
+        name: (tensor.detach().half() if 'proprio' not in name else tensor.detach()).contiguous()
+        for name, tensor in trunk.state_dict().items()
+    }
+    save_file(tensors, partial, metadata={'igrft': json.dumps(about)})
+    partial.replace(path)
+
+
+def load_trunk(name: str) -> PretrainedTrunk:
+    """A trunk by the name under which the package ships it, or by the path of its file.
+
+    Raises:
+        TrunkError: no such trunk, or not one.
+    """
+    path = Path(name) if name.endswith('.safetensors') else WEIGHTS / f'{name}.safetensors'
+    if not path.is_file():
+        hint = nearest(path.stem, [file.stem for file in WEIGHTS.glob('*.safetensors')])
+        raise TrunkError(f'trunk_weights: {path}: no such file; {hint}')
+    try:
+        with safe_open(path, framework='pt') as file:
+            about = json.loads((file.metadata() or {}).get('igrft', '{}'))
+            weights: dict[str, Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise TrunkError(f'{path}: not a trunk: {error}') from error
+    if about.get('format') != 'igrft-trunk-1':
+        raise TrunkError(f"{path}: format is {about.get('format')!r}, expected 'igrft-trunk-1'")
+    return PretrainedTrunk(
+        str(path),
+        tuple(about['cameras']),
+        int(about['image_size']),
+        int(about['proprio_dim']),
+        tuple(about['targets']),
+        parse(about['config'], TrunkConfig, str(path)),
+        weights,
+    )
+
+
+def is_finite(weights: dict[str, Tensor]) -> bool:
+    """Whether every weight is a finite number."""
+    return all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A policy and its critic at work: observations in, action chunks out, with interaction-guided noise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from igrft.method.critic import Critic
+from igrft.method.temperature import TemperatureConfig, temperature
+from igrft.policies.images import to_policy_size
+from igrft.policies.protocol import Inputs, Policy, PolicyError, PolicySpec
+from igrft.types import ActionChunk, Observation
+
+
+def observation_inputs(observations: Sequence[Observation], spec: PolicySpec) -> Inputs:
+    """Stack observations into a batch at policy resolution.
+
+    Raises:
+        PolicyError: a camera is missing, or an image or the proprioception has the wrong shape.
+    """
+    images = {}
+    for camera in spec.cameras:
+        frames = []
+        for observation in observations:
+            if camera not in observation.images:
+                raise PolicyError(f"observation has no image of camera '{camera}'; it has: {', '.join(observation.images)}")
+            try:
+                frames.append(to_policy_size(observation.images[camera], spec.image_size))
+            except ValueError as error:
+                raise PolicyError(f"image of camera '{camera}': {error}") from error
+        images[camera] = torch.from_numpy(np.stack(frames))
+    for observation in observations:
+        if observation.proprio.shape != (spec.proprio_dim,):
+            raise PolicyError(f'proprio has shape {list(observation.proprio.shape)}, the policy takes [{spec.proprio_dim}]')
+    proprio = torch.from_numpy(np.stack([o.proprio for o in observations]).astype(np.float32))
+    return Inputs(proprio, [o.instruction for o in observations], images=images)
+
+
+@dataclass
+class Agent:
+    """A policy with its critic, ready to act.
+
+    Attributes:
+        policy: in evaluation mode.
+        critic: None before offline RL.
+        temperature: constants of 𝒯(s).
+        checkpoint: id that the chunks carry.
+    """
+
+    policy: Policy
+    critic: Critic | None = None
+    temperature: TemperatureConfig = TemperatureConfig()
+    checkpoint: str = ''
+
+    def __post_init__(self) -> None:
+        self.policy.eval()
+        if self.critic is not None:
+            self.critic.eval()
+
+    @torch.no_grad()
+    def act(
+        self,
+        observations: Sequence[Observation],
+        generators: Sequence[torch.Generator] | None = None,
+        fixed_temperature: float | None = None,
+    ) -> list[ActionChunk]:
+        """One chunk an observation.
+
+        Args:
+            observations: any number, they are computed as one batch.
+            generators: of the initial noise, one an observation.
+            fixed_temperature: in place of 𝒯(s).
+
+        Raises:
+            PolicyError: an observation does not fit the policy.
+        """
+        begin = time.perf_counter()
+        inputs = observation_inputs(observations, self.policy.spec)
+        if self.policy.caches_features or self.critic is not None:
+            inputs = Inputs(inputs.proprio, inputs.instructions, self.policy.features(inputs), inputs.images)
+        unknown = torch.full((len(observations),), float('nan'))
+        value, probability = unknown, unknown
+        if self.critic is not None:
+            state = self.policy.critic_inputs(inputs)
+            value, probability = self.critic.value(state), self.critic.interaction_probability(state)
+        if fixed_temperature is None:
+            scale = temperature(probability, self.temperature)
+        else:
+            scale = torch.full((len(observations),), float(fixed_temperature))
+        actions = self.policy.sample(inputs, scale, None if generators is None else list(generators))
+        seconds = time.perf_counter() - begin
+        return [
+            ActionChunk(
+                stamp=observation.stamp,
+                actions=actions[i],
+                dt=self.policy.spec.step_dt,
+                checkpoint=self.checkpoint,
+                temperature=float(scale[i]),
+                interaction_probability=float(probability[i]),
+                value=float(value[i]),
+                inference_time=seconds,
+            )
+            for i, observation in enumerate(observations)
+        ]

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vision trunk of ``compact_flow``: two images and proprioception to features that know where things are.
+
+Per camera a convolution finds keypoints by spatial soft-argmax (Finn et al. 2016); an MLP joins them with the proprioception. It
+is pretrained once on random scenes (``igrft pretrain``) to predict where the objects are, and its predictions are part of
+its features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrunkConfig:
+    """The trunk's size."""
+
+    stem: int = 24
+    width: int = 32
+    keypoints: int = 24
+    """a camera"""
+    hidden: int = 256
+    latent: int = 96
+    """floats of the latent state, besides the predictions"""
+
+    def __post_init__(self) -> None:
+        if min(self.stem, self.width, self.keypoints, self.hidden, self.latent) < 1:
+            raise ValueError('stem, width, keypoints, hidden and latent must be at least 1')
+
+
+class KeypointNet(nn.Module):
+    """One camera's image [B, H, W, 3] uint8 to keypoints: x, y in [−1, 1] and a strength each, [B, 3 K]."""
+
+    def __init__(self, config: TrunkConfig, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.stem = nn.Conv2d(3, config.stem, 7, stride=4, padding=3)
+        self.body = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(config.stem, config.width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(config.width, config.width, 3, padding=2, dilation=2),
+            nn.ReLU(),
+            nn.Conv2d(config.width, config.width, 3, padding=4, dilation=4),
+            nn.ReLU(),
+        )
+        self.heat = nn.Conv2d(config.width, config.keypoints, 1)
+        self.sharpness = nn.Parameter(torch.ones(config.keypoints))
+        side = (size + 3) // 4
+        grid = torch.linspace(-1, 1, side)
+        self.grid: Tensor
+        self.register_buffer('grid', torch.stack(torch.meshgrid(grid, grid, indexing='xy'), -1).reshape(-1, 2), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = image.movedim(-1, 1).to(self.stem.weight.dtype).div(127.5).sub(1.0)
+        x = x.contiguous(memory_format=torch.channels_last)
+        heat = self.heat(self.body(self.stem(x))).flatten(2).float()
+        share = (heat * self.sharpness.float()[:, None]).softmax(-1)
+        position = share @ self.grid
+        strength = (share * heat).sum(-1)
+        return torch.cat([position.flatten(1), 0.1 * strength], -1)
+
+
+class Trunk(nn.Module):
+    """Images and proprioception to features [B, latent + targets]."""
+
+    def __init__(self, cameras: tuple[str, ...], size: int, proprio_dim: int, targets: int, config: TrunkConfig) -> None:
+        super().__init__()
+        self.cameras = cameras
+        self.targets = targets
+        self.feature_dim = config.latent + targets
+        self.eyes = nn.ModuleDict({name: KeypointNet(config, size) for name in cameras})
+        self.proprio_mean: Tensor
+        self.proprio_scale: Tensor
+        self.register_buffer('proprio_mean', torch.zeros(proprio_dim))
+        self.register_buffer('proprio_scale', torch.ones(proprio_dim))
+        width = 3 * config.keypoints * len(cameras) + proprio_dim
+        self.join = nn.Sequential(
+            nn.Linear(width, config.hidden),
+            nn.SiLU(),
+            nn.Linear(config.hidden, config.hidden),
+            nn.SiLU(),
+            nn.Linear(config.hidden, config.latent),
+            nn.LayerNorm(config.latent, elementwise_affine=False),
+        )
+        self.head = nn.Sequential(nn.SiLU(), nn.Linear(config.latent, targets)) if targets else None
+
+    def forward(self, images: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
+        """Features: the latent state [B, latent], then the normalised predictions [B, targets]."""
+        seen = [self.eyes[name](images[name]) for name in self.cameras]
+        state = ((proprio - self.proprio_mean) / self.proprio_scale).clamp(-5, 5)
+        latent = self.join(torch.cat([*seen, state], -1))
+        if self.head is None:
+            return torch.as_tensor(latent)
+        return torch.cat([latent, self.head(latent)], -1)
+
+    def predictions(self, features: Tensor) -> Tensor:
+        """The part of the features that pretraining supervised: [B, targets]."""
+        return features[:, -self.targets :]

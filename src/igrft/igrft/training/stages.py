@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One stage from episodes to a checkpoint: the critic, then the policy weighted by it. Killed anywhere, it goes on identically."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from igrft.config import as_dict
+from igrft.episodes.sampler import ChunkSampler
+from igrft.method.awr import step_weights
+from igrft.method.critic import Critic
+from igrft.policies import registry
+from igrft.policies.protocol import Policy
+from igrft.training import checkpoint as checkpoints
+from igrft.training.checkpoint import Checkpoint, CheckpointError
+from igrft.training.config import StageConfig, TrainingConfig
+from igrft.training.dataset import Dataset
+from igrft.training.features import FeatureStore
+from igrft.training.learner import Learner, OptimiserSettings, StepResult
+from igrft.training.metrics import Curves
+from igrft.training.objectives import CriticObjective, PolicyObjective
+from igrft.training.state import TrainingState
+from igrft.training.values import dataset_advantages, predict
+from igrft.types import DecodedEpisode
+
+
+class Stopped(RuntimeError):  # noqa: N818 - not an error, a request that was followed
+    """Training was asked to stop; its state is saved and the same request goes on from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a stage stands.
+
+    Attributes:
+        part: critic or policy. step: gradient steps done, of ``total`` in both parts. eta: [s] to the end.
+    """
+
+    stage: str
+    round: int
+    part: str
+    step: int
+    total: int
+    loss: float
+    ess: float
+    eta: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRequest:
+    """What to train.
+
+    Attributes:
+        root: folder that has ``checkpoints`` and ``curves``.
+        spec: action_dim, proprio_dim, cameras, step_dt of the robot.
+        parent: checkpoint folder to start from; None starts SFT from random weights.
+    """
+
+    stage: str
+    task: str
+    root: Path
+    policy: str = 'compact_flow'
+    policy_overrides: tuple[str, ...] = ()
+    spec: dict[str, Any] = field(default_factory=dict)
+    round: int = 0
+    parent: Path | None = None
+
+
+def checkpoint_id(request: StageRequest, config: TrainingConfig, episodes: Iterable[str]) -> str:
+    """A name that is the same for the same training: stage, round, and a hash of everything that decides its result."""
+    common = {k: v for k, v in as_dict(config).items() if k not in ('sft', 'offline_rl', 'hil', 'threads', 'log_every', 'checkpoint_every')}
+    content = {
+        'stage': request.stage,
+        'round': request.round,
+        'task': request.task,
+        'policy': [request.policy, list(request.policy_overrides)],
+        'parent': request.parent.name if request.parent else '',
+        'settings': as_dict(config.stage(request.stage)),
+        'common': common,
+        'episodes': sorted(episodes),
+    }
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+    suffix = f'-{request.round}' if request.round else ''
+    return f'{request.stage}{suffix}-{digest}'
+
+
+class StageRun:
+    """Runs one stage; see :meth:`run`."""
+
+    def __init__(
+        self,
+        request: StageRequest,
+        config: TrainingConfig,
+        progress: Callable[[Progress], None] = lambda progress: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.request = request
+        self.config = config
+        self.stage: StageConfig = config.stage(request.stage)
+        self._progress = progress
+        self._stop = stop
+        self._begin = time.monotonic()
+        self._done_before = 0
+
+    def run(self, episodes: Iterable[DecodedEpisode]) -> Checkpoint:
+        """Train and save.
+
+        Args:
+            episodes: everything recorded so far; what the stage cannot use is left out by name.
+
+        Returns:
+            The saved checkpoint. Where the very same training was finished before, that one.
+
+        Raises:
+            Stopped: ``stop`` said so; the state is saved.
+            DataError, SamplerError: nothing to train on.
+            CheckpointError: the parent is missing or does not fit.
+            DivergenceError: the loss is no longer finite; the parent stays as it was.
+        """
+        episodes = list(episodes)
+        name = checkpoint_id(self.request, self.config, (e.info.id for e in episodes))
+        finished = self.request.root / 'checkpoints' / name
+        if finished.is_dir():
+            return checkpoints.load(finished, self.request.spec)
+        torch.set_num_threads(self.config.threads)
+        torch.manual_seed(self.config.seed)
+        parent = self._parent()
+        policy = parent.policy if parent else self._fresh()
+        store = FeatureStore(self.request.root / 'cache' / 'features')
+        dataset = Dataset.build(episodes, policy, self.request.task, self.stage.weights.before_takeover, store)
+        if parent is None:
+            self._fit(policy, dataset)
+        state = TrainingState(self.request.root / 'checkpoints' / f'.{name}.state')
+        curves = Curves(self.request.root / 'curves' / name, state.step())
+        try:
+            critic = self._train_critic(policy, parent, dataset, state, curves) if self.stage.critic_steps else None
+            self._train_policy(policy, critic, parent, dataset, state, curves)
+        finally:
+            curves.close()
+        result = Checkpoint(
+            id=name,
+            policy=policy.eval(),
+            critic=critic or (parent.critic if parent else None),
+            stage=self.request.stage,
+            round=self.request.round,
+            step=self.stage.critic_steps + self.stage.steps,
+            lineage=(*parent.lineage, parent.id) if parent else (),
+            about={
+                'task': self.request.task,
+                'seed': self.config.seed,
+                'settings': as_dict(self.config),
+                'episodes': [e.info.id for e in dataset.episodes],
+                'excluded': dataset.excluded.reasons,
+            },
+        )
+        checkpoints.save(result, self.request.root)
+        state.remove()
+        return result
+
+    def _fresh(self) -> Policy:
+        if self.request.stage != 'sft':
+            raise CheckpointError(f'{self.request.stage} starts from a checkpoint; train sft first, or name initial_checkpoint')
+        return registry.create(self.request.policy, overrides=self.request.policy_overrides, **self.request.spec)
+
+    def _parent(self) -> Checkpoint | None:
+        return checkpoints.load(self.request.parent, self.request.spec) if self.request.parent else None
+
+    def _anchor(self, parent: Checkpoint | None) -> Policy | None:
+        """The SFT policy that the anchor holds to: the first of the lineage, or the parent itself."""
+        if parent is None or parent.path is None or not self.stage.anchor:
+            return None
+        first = parent.path.parent / parent.lineage[0] if parent.lineage else parent.path
+        return checkpoints.load(first).policy.requires_grad_(False)
+
+    @staticmethod
+    def _fit(policy: Policy, dataset: Dataset) -> None:
+        shown = dataset.demonstration
+        rows = shown if bool(shown.any()) else torch.ones_like(shown)
+        policy.normalisation.fit(dataset.proprio[rows], dataset.actions[rows])
+
+    def _settings(self, steps: int, rate: float) -> OptimiserSettings:
+        c = self.config
+        return OptimiserSettings(steps, rate, c.warmup, c.weight_decay, c.gradient_clip, c.ema)
+
+    def _seed(self, part: str) -> int:
+        text = f'{self.config.seed} {self.request.stage} {self.request.round} {part}'
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], 'big')
+
+    def _train_critic(
+        self, policy: Policy, parent: Checkpoint | None, dataset: Dataset, state: TrainingState, curves: Curves
+    ) -> Critic:
+        torch.manual_seed(self._seed('critic'))
+        critic = parent.critic if parent and parent.critic is not None else Critic(policy.critic_dim, self.config.critic)
+        objective = CriticObjective(critic, policy, dataset, self.config, self._seed('critic'))
+        settings = self._settings(self.stage.critic_steps, self.stage.critic_learning_rate)
+        learner = Learner(critic, objective.loss, settings, objective.before_step)
+        objective.learner = learner
+        self._loop('critic', learner, objective.sampler, state, curves, 0, objective.extra)
+        return critic
+
+    def _train_policy(
+        self,
+        policy: Policy,
+        critic: Critic | None,
+        parent: Checkpoint | None,
+        dataset: Dataset,
+        state: TrainingState,
+        curves: Curves,
+    ) -> None:
+        torch.manual_seed(self._seed('policy'))
+        weights = torch.ones(len(dataset))
+        if critic is not None:
+            states = CriticObjective.states(policy, dataset)
+            advantage = dataset_advantages(dataset, predict(critic, states), self.config)
+            weights = step_weights(advantage, dataset.source, dataset.demonstration, dataset.led_to_takeover, self.stage.weights)
+            shown = StepResult(torch.zeros(()), histograms={'weights': weights, 'advantages': advantage})
+            curves.write('policy', 0, shown)
+        objective = PolicyObjective(policy, dataset, weights, self.stage, self.config, self._seed('policy'), self._anchor(parent))
+        learner = Learner(policy, objective.loss, self._settings(self.stage.steps, self.stage.learning_rate))
+        self._loop('policy', learner, objective.sampler, state, curves, self.stage.critic_steps, lambda: {})
+
+    def _loop(
+        self,
+        part: str,
+        learner: Learner,
+        sampler: ChunkSampler,
+        state: TrainingState,
+        curves: Curves,
+        offset: int,
+        extra: Callable[[], dict[str, Tensor]],
+    ) -> None:
+        state.resume(part, learner, sampler, extra())
+        self._begin, self._done_before = time.monotonic(), offset + learner.step
+        while not learner.done:
+            result = learner.advance()
+            if learner.step % self.config.log_every == 0 or learner.done:
+                curves.write(part, offset + learner.step, result)
+                self._report(part, offset + learner.step, result)
+            stopping = self._stop()
+            if stopping or (learner.step % self.config.checkpoint_every == 0 and not learner.done):
+                state.save(part, offset + learner.step, learner, sampler, extra())
+            if stopping:
+                raise Stopped(f'{self.request.stage}: stopped at step {offset + learner.step}; the same request goes on from here')
+        state.finish(part, offset + learner.step, learner)
+        learner.swap_average()
+
+    def _report(self, part: str, step: int, result: StepResult) -> None:
+        total = self.stage.critic_steps + self.stage.steps
+        pace = (time.monotonic() - self._begin) / max(1, step - self._done_before)
+        self._progress(
+            Progress(
+                stage=self.request.stage,
+                round=self.request.round,
+                part=part,
+                step=step,
+                total=total,
+                loss=result.scalars['loss'],
+                ess=result.scalars.get('ess', 1.0),
+                eta=pace * (total - step),
+            )
+        )

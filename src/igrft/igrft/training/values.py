@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Returns and advantages of a whole dataset under a critic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from igrft.method.advantage import advantages, lambda_returns
+from igrft.method.critic import Critic
+from igrft.training.config import TrainingConfig
+from igrft.training.dataset import Dataset
+from igrft.types import Outcome, Source
+
+
+def segments(dataset: Dataset) -> Iterator[tuple[slice, bool, bool]]:
+    """Stretches along which returns are computed: rows, whether the last step is terminal, whether a takeover ended it.
+
+    An episode is one stretch, except that a takeover ends the policy's part: what the human then earns is not the policy's
+    doing. A success or a failure is terminal, a timeout is not.
+    """
+    for episode, first, length in zip(dataset.episodes, dataset.starts(), dataset.lengths, strict=True):
+        source = dataset.source[first : first + length]
+        human = source == int(Source.HUMAN)
+        takeovers = ((human[1:] & (source[:-1] == int(Source.POLICY))).nonzero().flatten() + 1).tolist()
+        bounds = [0, *takeovers, length]
+        terminal = episode.info.outcome in (Outcome.SUCCESS, Outcome.FAILURE)
+        for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+            last = end == length
+            yield slice(first + begin, first + end), terminal if last else True, not last
+
+
+@torch.no_grad()
+def predict(critic: Critic, states: Tensor) -> np.ndarray:
+    """V(s) of every row as float64: [N]."""
+    critic.eval()
+    return critic.value(states).double().numpy()
+
+
+def dataset_returns(dataset: Dataset, values: np.ndarray, config: TrainingConfig) -> Tensor:
+    """λ-returns of every step, the critic's targets: [N]."""
+    result = np.zeros(len(dataset))
+    for rows, terminal, takeover in segments(dataset):
+        rewards = _rewards(dataset, rows, takeover, config)
+        result[rows] = lambda_returns(rewards, values[rows], config.gamma, config.lam, terminal)
+    return torch.from_numpy(result).float()
+
+
+def dataset_advantages(dataset: Dataset, values: np.ndarray, config: TrainingConfig) -> Tensor:
+    """Â of every step: [N]."""
+    result = np.zeros(len(dataset))
+    for rows, terminal, takeover in segments(dataset):
+        rewards = _rewards(dataset, rows, takeover, config)
+        result[rows] = advantages(rewards, values[rows], config.gamma, config.lam, config.advantage_horizon, terminal)
+    return torch.from_numpy(result).float()
+
+
+def _rewards(dataset: Dataset, rows: slice, takeover: bool, config: TrainingConfig) -> np.ndarray:
+    rewards = dataset.rewards[rows].double().numpy().copy()
+    if takeover:
+        rewards[-1] -= config.takeover_penalty
+    return rewards

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The three stages on tiny data: they learn, resume identically, refuse what does not fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from igrft.config import parse, as_dict
+from igrft.training import checkpoint as checkpoints
+from igrft.training.checkpoint import CheckpointError
+from igrft.training.config import TrainingConfig
+from igrft.training.dataset import DataError
+from igrft.training.stages import Progress, StageRequest, StageRun, Stopped
+from igrft.types import DecodedEpisode, Outcome
+
+Make = Callable[..., DecodedEpisode]
+
+
+@pytest.fixture
+def request_sft(tmp_path: Path, overrides: tuple[str, ...], spec: dict[str, Any]) -> StageRequest:
+    return StageRequest(
+        stage='sft', task='block_stacking', root=tmp_path / 'run', policy_overrides=overrides, spec=spec
+    )
+
+
+def weights(path: Path | None, name: str = 'policy') -> dict[str, torch.Tensor]:
+    assert path is not None
+    return load_file(path / f'{name}.safetensors')
+
+
+def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+def test_the_three_stages_make_three_checkpoints(
+    request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode]
+) -> None:
+    seen: list[Progress] = []
+    sft = StageRun(request_sft, config, seen.append).run(episodes)
+    assert sft.critic is None and sft.lineage == ()
+    offline = StageRun(replace(request_sft, stage='offline_rl', parent=sft.path), config, seen.append).run(episodes)
+    assert offline.critic is not None and offline.lineage == (sft.id,)
+    hil = StageRun(replace(request_sft, stage='hil', round=1, parent=offline.path), config, seen.append).run(episodes)
+    assert hil.lineage == (sft.id, offline.id)
+    assert [p.step for p in seen if p.stage == 'offline_rl'] == list(range(1, 9))
+    assert {p.part for p in seen if p.stage == 'hil'} == {'critic', 'policy'}
+    manifest = checkpoints.read_manifest(hil.path)  # type: ignore[arg-type]
+    assert manifest['excluded'] == {'0007': 'kind is evaluation'}
+    assert not torch.equal(weights(sft.path)['leave.1.weight'], weights(offline.path)['leave.1.weight'])
+    trunk = [name for name in weights(sft.path) if name.startswith('trunk.')]
+    assert trunk and all(torch.equal(weights(sft.path)[n], weights(hil.path)[n]) for n in trunk)
+
+
+@pytest.mark.parametrize('stage', ['sft', 'offline_rl'])
+def test_an_interrupted_stage_ends_like_an_uninterrupted_one(
+    stage: str, request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode], tmp_path: Path
+) -> None:
+    request = request_sft
+    if stage != 'sft':
+        parent = StageRun(request, config).run(episodes)
+        request = replace(request, stage=stage, parent=parent.path)
+    whole = StageRun(request, config).run(episodes)
+    # The same again elsewhere, stopped after every second step.
+    elsewhere = replace(request, root=tmp_path / 'again')
+    runs = 0
+    while True:
+        calls = iter(range(1, 100))
+        try:
+            resumed = StageRun(elsewhere, config, stop=lambda calls=calls: next(calls) % 2 == 0).run(episodes)
+            break
+        except Stopped:
+            runs += 1
+    assert runs >= 2
+    assert resumed.id == whole.id
+    assert_same(weights(whole.path), weights(resumed.path))
+    if whole.critic is not None:
+        assert_same(weights(whole.path, 'critic'), weights(resumed.path, 'critic'))
+    assert not list((tmp_path / 'again' / 'checkpoints').glob('.*'))
+
+
+def test_a_finished_training_is_not_repeated(
+    request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode], make_episode: Make
+) -> None:
+    first = StageRun(request_sft, config).run(episodes)
+    seen: list[Progress] = []
+    again = StageRun(request_sft, config, seen.append).run(episodes)
+    assert again.id == first.id and not seen
+    other = StageRun(request_sft, config).run([*episodes, make_episode(8)])
+    assert other.id != first.id
+
+
+def test_sft_learns_the_demonstrations(request_sft: StageRequest, config: TrainingConfig, make_episode: Make) -> None:
+    data = as_dict(config)
+    data['sft']['steps'], data['batch'], data['sft']['learning_rate'] = 300, 64, 0.01
+    data['log_every'] = 25
+    seen: list[Progress] = []
+    run = StageRun(request_sft, parse(data, TrainingConfig, 'test'), seen.append)
+    run.run([make_episode(i) for i in range(6)])
+    assert seen[-1].loss < 0.75 * seen[0].loss
+
+
+def test_nothing_usable_is_an_error_with_reasons(request_sft: StageRequest, config: TrainingConfig, make_episode: Make) -> None:
+    bad = make_episode(1)
+    bad.rewards[3] = np.nan
+    others = [make_episode(2, outcome=Outcome.FAILURE), make_episode(3, outcome=Outcome.UNLABELLED), make_episode(4, action_dim=14)]
+    with pytest.raises(DataError) as error:
+        StageRun(request_sft, config).run([bad, *others])
+    for reason in ('rewards has values', 'outcome is failure', 'outcome is unlabelled', 'action size is 14, the policy has 7'):
+        assert reason in str(error.value)
+
+
+def test_rl_needs_a_checkpoint(request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode]) -> None:
+    with pytest.raises(CheckpointError, match='train sft first'):
+        StageRun(replace(request_sft, stage='offline_rl'), config).run(episodes)
+
+
+def test_damage_and_misfit_are_refused_by_file_and_field(
+    request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode], spec: dict[str, Any]
+) -> None:
+    path = StageRun(request_sft, config).run(episodes).path
+    assert path is not None
+    for field, value in (('action_dim', 14), ('proprio_dim', 34), ('policy', 'pi0')):
+        with pytest.raises(CheckpointError, match=rf'policy\.json: {field} is .*, here .*{value}'):
+            checkpoints.load(path, {**spec, field: value})
+    file = path / 'policy.safetensors'
+    file.write_bytes(file.read_bytes()[:-1] + b'\x7f')
+    with pytest.raises(CheckpointError, match=r'policy\.safetensors: its content does not match'):
+        checkpoints.load(path)
+    file.unlink()
+    with pytest.raises(CheckpointError, match=r'policy\.safetensors: missing'):
+        checkpoints.load(path)
+    (path / 'manifest.json').write_text(json.dumps({'format': 99}))
+    with pytest.raises(CheckpointError, match=r'manifest\.json: format'):
+        checkpoints.load(path)
+    with pytest.raises(CheckpointError, match='not a checkpoint'):
+        checkpoints.load(path.parent)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the cell's MuJoCo model: table, lights, cameras and arms, to which a task adds its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mujoco
+
+if TYPE_CHECKING:
+    from igrft_sim.tasks.base import Task
+
+MODELS = Path(__file__).parent / 'models'
+
+TIMESTEP = 0.005
+"""[s] of the physics; 20 of them make a policy step."""
+
+FINGER_TRAVEL = 0.04
+"""[m] of one finger; the opening in [0, 1] is the share of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmMount:
+    """Where an arm stands: its base_link in the world."""
+
+    prefix: str = ''
+    position: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    quaternion: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+
+
+def arm_spec() -> mujoco.MjSpec:
+    """The arm alone, for kinematics."""
+    return mujoco.MjSpec.from_file(str(MODELS / 'arm.xml'))
+
+
+def build(task: Task | None, arms: Sequence[ArmMount] = (ArmMount(),), beautiful: bool = False) -> mujoco.MjModel:
+    """Compile the cell.
+
+    Args:
+        task: adds its objects; None leaves the table empty.
+        arms: one arm without a prefix is the default; two arms need prefixes.
+        beautiful: shadows and anti-aliasing, for pictures. They cost a factor of 50 in software rendering, so the
+            cell itself runs without.
+    """
+    spec = _with_arms(arms)
+    spec.modelname = 'cell'
+    spec.compiler.degree = False
+    spec.option.timestep = TIMESTEP
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec.option.impratio = 10
+    spec.visual.quality.shadowsize = 4096 if beautiful else 0
+    spec.visual.quality.offsamples = 8 if beautiful else 0
+    spec.visual.global_.offwidth = 1920
+    spec.visual.global_.offheight = 1080
+    spec.visual.headlight.ambient = [0.36, 0.36, 0.38]
+    spec.visual.headlight.diffuse = [0.28, 0.28, 0.28]
+    spec.visual.headlight.specular = [0.05, 0.05, 0.05]
+    spec.visual.map.znear = 0.01
+    spec.visual.map.zfar = 10.0
+    _surroundings(spec, beautiful)
+    if task is not None:
+        task.add_objects(spec)
+    return spec.compile()
+
+
+def _with_arms(arms: Sequence[ArmMount]) -> mujoco.MjSpec:
+    if len(arms) == 1 and not arms[0].prefix:
+        spec = arm_spec()
+        base = spec.body('base_link')
+        base.pos, base.quat = arms[0].position, arms[0].quaternion
+        return spec
+    if len({arm.prefix for arm in arms}) < len(arms) or not all(arm.prefix for arm in arms):
+        raise ValueError('several arms need a prefix each')
+    spec = mujoco.MjSpec()
+    for arm in arms:
+        frame = spec.worldbody.add_frame(pos=arm.position, quat=arm.quaternion)
+        spec.attach(arm_spec(), prefix=arm.prefix, frame=frame)
+    return spec
+
+
+def _surroundings(spec: mujoco.MjSpec, beautiful: bool) -> None:
+    """Table (its top is z = 0 of base_link), floor, sky, lights and the front camera."""
+    spec.add_texture(
+        name='sky',
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=[0.80, 0.86, 0.91],
+        rgb2=[0.55, 0.63, 0.70],
+        width=64,
+        height=384,
+    )
+    world = spec.worldbody
+    world.add_geom(
+        name='table',
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=[0.50, 0.60, 0.02],
+        pos=[0.36, 0, -0.02],
+        rgba=[0.70, 0.66, 0.60, 1],
+        friction=[1.0, 0.01, 0.0005],
+        solref=[0.01, 1],
+    )
+    for x in (-0.08, 0.80):
+        for y in (-0.54, 0.54):
+            world.add_geom(
+                type=mujoco.mjtGeom.mjGEOM_BOX,
+                size=[0.025, 0.025, 0.33],
+                pos=[x, y, -0.37],
+                rgba=[0.33, 0.36, 0.40, 1],
+                contype=0,
+                conaffinity=0,
+            )
+    world.add_geom(
+        name='floor',
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[4, 4, 0.1],
+        pos=[0, 0, -0.7],
+        rgba=[0.47, 0.52, 0.57, 1],
+        contype=0,
+        conaffinity=0,
+    )
+    world.add_light(
+        name='key',
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        pos=[0.9, -0.8, 1.8],
+        dir=[-0.35, 0.45, -1.0],
+        diffuse=[0.52, 0.51, 0.48],
+        specular=[0.22, 0.22, 0.22],
+        castshadow=beautiful,
+    )
+    world.add_camera(name='front', pos=[1.02, 0, 0.62], xyaxes=[0, 1, 0, -0.691, 0, 0.7229], fovy=31)

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated cell in place of robot and cameras, its servo, and the simulated operator."""
+
+from launch import LaunchDescription
+from launch.actions import GroupAction
+from launch.conditions import IfCondition
+
+from igrft.ros.launching import is_operator, lockstep, node, real_time_factor
+
+
+def generate_launch_description():
+    return LaunchDescription(
+        [
+            node('sim_node', 'robot', 'task', package='igrft_sim', lockstep=lockstep(), rtf=real_time_factor()),
+            node('sim_servo_node', 'robot', package='igrft_sim', lockstep=lockstep()),
+            GroupAction(
+                [node('operator_node', 'robot', 'task', package='igrft_sim', lockstep=lockstep())],
+                condition=IfCondition(is_operator()),
+            ),
+        ]
+    )

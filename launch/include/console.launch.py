@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator's web page."""
+
+from launch import LaunchDescription
+
+from igrft.ros.launching import console_port, node
+
+
+def generate_launch_description():
+    return LaunchDescription(
+        [
+            node('console_node', 'robot', 'task', critical=False, port=console_port()),
+        ]
+    )

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command chain: takeover, safety, the operator's device, named poses."""
+
+from launch import LaunchDescription
+from launch.actions import GroupAction
+from launch.conditions import IfCondition
+
+from igrft.ros.launching import is_device, listens_to_teleop, lockstep, node
+
+
+def generate_launch_description():
+    return LaunchDescription(
+        [
+            node('arbiter_node', 'robot', lockstep=lockstep(), lockstep_teleop=listens_to_teleop()),
+            node('safety_node', 'robot', lockstep=lockstep()),
+            node('arm_node', 'robot', critical=False),
+            GroupAction([node('teleop_node', 'robot', 'teleop', lockstep=lockstep())], condition=IfCondition(is_device())),
+        ]
+    )

@@ -14,10 +14,9 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -30,7 +29,7 @@ EXPECTED = (ValueError, OSError, RuntimeError, KeyError, ImportError)
 def spin(
     factory: Callable[[], Node],
     argv: Sequence[str] | None = None,
-    executor: Callable[[], Any] = SingleThreadedExecutor,
+    executor: Callable[[], Executor] = SingleThreadedExecutor,
 ) -> int:
     """Run a node until SIGINT, SIGTERM or the context's shutdown.
 
@@ -65,7 +64,7 @@ def spin(
         _leave(node)
 
 
-def _spin(node: Node, executor: Any) -> None:
+def _spin(node: Node, executor: Executor) -> None:
     stop = threading.Event()
     # A callback that does nothing: a triggered guard makes spin_once return, so that `stop` is looked at.
     guard = node.create_guard_condition(lambda: None)

@@ -17,12 +17,15 @@ from typing import Any
 import rclpy
 from rclpy.action import get_action_names_and_types
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 # The graph counts as settled after this long without a change [s] …
 _STILL_S = 0.3
 # … but a participant that was just discovered takes a moment to tell its topics [s].
 _LEAST_S = 0.5
 _MOST_S = 3.0
+# … and a graph without anybody else in it is probably one not discovered yet [s].
+_LONELY_S = 2.0
 _STEP_S = 0.02
 
 NamesAndTypes = list[tuple[str, list[str]]]
@@ -40,9 +43,19 @@ def add_node_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def cli_node(args: argparse.Namespace, name: str | None = None) -> Iterator[Node]:
-    """Initialise rclpy and yield a node (hidden unless it has a `name`)."""
-    rclpy.init(args=[])
+def cli_node(
+    args: argparse.Namespace, name: str | None = None, *, own_signals: bool = False
+) -> Iterator[Node]:
+    """Initialise rclpy and yield a node (hidden unless it has a `name`).
+
+    Args:
+        args: of the command line.
+        name: of the node.
+        own_signals: the command handles signals itself: rclpy's handlers would shut the context
+            down at once, and nothing could be said to the graph any more.
+    """
+    rclpy.init(
+        args=[], signal_handler_options=SignalHandlerOptions.NO if own_signals else None)
     try:
         node = rclpy.create_node(
             name or f'_ros2cli_{os.getpid()}', start_parameter_services=False,
@@ -80,7 +93,9 @@ def settle(node: Node, args: argparse.Namespace) -> None:
             sorted(name for name, _ in node.get_service_names_and_types()))
         if seen != before:
             before, changed = seen, now
-        if now - start >= least and (now - changed >= _STILL_S or now - start >= _MOST_S):
+        lonely = len(seen[0]) <= 1 and now - start < _LONELY_S
+        if now - start >= least and not lonely and (
+                now - changed >= _STILL_S or now - start >= _MOST_S):
             return
         rclpy.spin_once(node, timeout_sec=_STEP_S)
 

@@ -76,7 +76,7 @@ class ChunkExecutor:
             self._latency = max(waited, 0.9 * self._latency + 0.1 * waited)
         self._previous = self._chunk
         self._chunk = chunk
-        self._first_index = max(self._index(chunk, now), 0)
+        self._first_index = self._index(chunk, now)
         self._adopted = now
         self._requested = None
         return ''
@@ -121,7 +121,8 @@ class ChunkExecutor:
             return 'the chunk is not finite'
         if not (math.isfinite(chunk.dt) and chunk.dt > 0):
             return f'the step lasts {chunk.dt} s'
-        if not math.isfinite(chunk.stamp) or chunk.stamp > now + TOLERANCE:
+        # One step of slack: with a simulated clock an observation may overtake its own /clock message.
+        if not math.isfinite(chunk.stamp) or chunk.stamp > now + chunk.dt + TOLERANCE:
             return f'the chunk is from the future: stamp {chunk.stamp:.3f}, now {now:.3f}'
         if chunk.stamp < self._not_before - TOLERANCE:
             return 'the chunk is from an observation before the policy got control'
@@ -133,13 +134,13 @@ class ChunkExecutor:
 
     @staticmethod
     def _index(chunk: ActionChunk, now: float) -> int:
-        return math.floor((now - chunk.stamp + TOLERANCE) / chunk.dt)
+        return max(math.floor((now - chunk.stamp + TOLERANCE) / chunk.dt), 0)
 
     def _action(self, chunk: ActionChunk | None, now: float) -> tuple[Float32 | None, int]:
         if chunk is None:
             return None, -1
         index = self._index(chunk, now)
-        if not 0 <= index < len(chunk.actions):
+        if index >= len(chunk.actions):
             return None, index
         return chunk.actions[index], index
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 from pathlib import Path
@@ -90,7 +91,9 @@ class ParameterFile:
             ) from error
         with NamedTemporaryFile('w', prefix='launch_params_', delete=False) as stream:
             stream.write(text)
-        return Path(stream.name)
+        made = Path(stream.name)
+        atexit.register(made.unlink, missing_ok=True)
+        return made
 
 
 def perform_in_text(text: str, context: LaunchContext) -> str:

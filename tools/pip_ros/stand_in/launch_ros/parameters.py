@@ -7,6 +7,7 @@ what YAML makes of it; nested dictionaries become dotted names; lists must be of
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -159,12 +160,17 @@ _Dumper.add_representer(
 
 
 def write_parameter_file(node: str, values: Mapping[str, Any]) -> Path:
-    """Write `values` for `node` (a full name, or ``/**``) to a temporary file; return its path."""
+    """Write `values` for `node` (a full name, or ``/**``) to a file; return its path.
+
+    The file lives as long as this launch: a respawned node reads it again.
+    """
     with NamedTemporaryFile('w', prefix='launch_params_', delete=False) as stream:
         yaml.dump(
             {node: {'ros__parameters': dict(values)}}, stream, _Dumper, default_flow_style=False,
             allow_unicode=True)
-    return Path(stream.name)
+    path = Path(stream.name)
+    atexit.register(path.unlink, missing_ok=True)
+    return path
 
 
 def parameter_rule(name: str, value: Any) -> str:

@@ -136,7 +136,8 @@ class Node(ExecuteProcess):
     def _argue_parameters(self, context: LaunchContext) -> None:
         for entry in context.launch_configurations.get('global_params', []):
             if isinstance(entry, tuple):
-                self._argue('-p', parameter_rule(*entry))
+                # Unquoted, as upstream: the text '1' arrives as the integer 1.
+                self._argue('-p', f'{entry[0]}:={entry[1]}')
             else:
                 self._argue_file(Path(entry).absolute())
         for item in self._parameters:

@@ -16,6 +16,7 @@ app = typer.Typer(
 
 PARTS = {
     'episodes': ('igrft.cli.episodes', 'list, show, verify and recover recorded episodes'),
+    'bench': ('igrft.cli.bench', 'measure the running loop'),
 }
 """Subcommand → (module with a typer `app`, help)."""
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import rclpy
@@ -17,7 +17,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
-from igrft.config import ConfigError, TaskConfig, named, nearest
+from igrft.config import ConfigError, TaskConfig, named
 from igrft.rollout.curriculum import (
     CurriculumConfig,
     Phase,
@@ -31,24 +31,27 @@ from igrft.rollout.loop import Loop, LoopError, StageResult, Stopped
 from igrft.rollout.plans import PLANS
 from igrft.rollout.report import LineReporter, duration, results_table
 from igrft.ros.graph_backend import GraphBackend
-from igrft.ros.parameters import Parameter, declare
+from igrft.ros.parameters import declare, parameter
 from igrft.ros.qos import LATCHED
+from igrft.types import Kind
 
-PARAMETERS = (
-    Parameter('plan', 'curriculum', 'what to run: ' + ', '.join(PLANS)),
-    Parameter('stage', 'all', 'run one stage only: all, sft, offline_rl, hil'),
-    Parameter('curriculum', 'quick', 'file of config/curriculum, or a path'),
-    Parameter('task', 'block_stacking', 'file of config/tasks, or a path'),
-    Parameter('policy', 'compact_flow', 'file of config/policies'),
-    Parameter('robot', 'sim', 'file of config/robots, or a path'),
-    Parameter('episodes_dir', '~/igrft_data', 'where episodes, checkpoints and curves live'),
-    Parameter('split', 'in', 'layouts of the evaluation and the recordings: in, held_out'),
-    Parameter('rounds', -1, 'human-in-the-loop rounds; -1: as the curriculum says', minimum=-1),
-    Parameter('episodes', 50, 'episodes of the plans collect and evaluate', minimum=1),
-    Parameter('kind', 'demonstration', 'kind of episodes of the plan collect'),
-    Parameter('checkpoint', '', 'checkpoint folder of the plan evaluate; empty: the newest'),
-    Parameter('overrides', '', 'key=value of the training configuration, separated by spaces'),
-)
+@dataclass(frozen=True)
+class Parameters:
+    """What to run, with what, and where it is kept."""
+
+    plan: str = parameter('curriculum', 'what to run', choices=tuple(PLANS))
+    stage: str = parameter('all', 'run one stage only', choices=('all', *(stage.value for stage in Stage)))
+    curriculum: str = parameter('quick', 'name or path of a config/curriculum file')
+    task: str = parameter('block_stacking', 'name or path of a config/tasks file')
+    policy: str = parameter('compact_flow', 'name or path of a config/policies file')
+    robot: str = parameter('sim', 'name or path of a config/robots file')
+    episodes_dir: str = parameter('~/igrft_data', 'where episodes, checkpoints and curves are kept')
+    split: str = parameter('in', 'layouts of the episodes', choices=('in', 'held_out'))
+    rounds: int = parameter(-1, 'human-in-the-loop rounds; -1: as the curriculum says', minimum=-1)
+    episodes: int = parameter(50, 'episodes of the plans collect and evaluate', minimum=1)
+    kind: str = parameter('demonstration', 'kind of episodes of the plan collect', choices=tuple(kind.value for kind in Kind))
+    checkpoint: str = parameter('', 'checkpoint folder of the plans collect, train and evaluate; empty: the newest')
+    overrides: str = parameter('', 'key=value of the training configuration, separated by spaces')
 
 
 class LoopNode(Node):
@@ -56,9 +59,9 @@ class LoopNode(Node):
 
     def __init__(self) -> None:
         super().__init__('loop_node')
-        self.values = declare(self, PARAMETERS)
+        self.values = declare(self, Parameters)
         self.stopping = threading.Event()
-        self._status = self.create_publisher(String, 'loop/status', LATCHED)
+        self._status = self.create_publisher(String, 'loop/status', LATCHED.publisher)
         self._lines = LineReporter(self._say)
 
     def _say(self, line: str) -> None:
@@ -106,10 +109,6 @@ class LoopNode(Node):
         config = named('curriculum', v.curriculum, CurriculumConfig)
         if v.rounds >= 0:
             config = replace(config, rounds=v.rounds)
-        if v.plan not in PLANS:
-            raise LoopError(f"plan '{v.plan}': {nearest(v.plan, PLANS)}")
-        if v.stage not in ('all', *(s.value for s in Stage)):
-            raise LoopError(f"stage '{v.stage}': {nearest(v.stage, ['all', *(s.value for s in Stage)])}")
         root = Path(v.episodes_dir).expanduser()
         plan = PLANS[v.plan](config, v, root / task.name)
         progress = plan.open(settings(task.name, v.policy, v.robot, config))

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The workspace as a whole: package types and versions, executables, licences, and what ./run promises."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ('igrft', 'igrft_msgs', 'igrft_sim')
+
+
+def test_colcon_finds_every_package_with_its_type() -> None:
+    listed = subprocess.run(
+        [sys.executable, '-m', 'colcon', 'list'], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    kinds = {line.split('\t')[0]: line.split('\t')[2] for line in listed.strip().splitlines()}
+    assert kinds == {'igrft': '(ros.ament_python)', 'igrft_msgs': '(ros.ament_cmake)', 'igrft_sim': '(ros.ament_python)'}
+
+
+def test_versions_agree() -> None:
+    versions = {ElementTree.parse(ROOT / 'src' / name / 'package.xml').findtext('version') for name in PACKAGES}
+    for name in ('igrft', 'igrft_sim'):
+        found = re.search(r"version='([^']+)'", (ROOT / 'src' / name / 'setup.py').read_text())
+        assert found is not None
+        versions.add(found.group(1))
+    versions.add(importlib.import_module('igrft').__version__)
+    assert len(versions) == 1
+
+
+def node_modules() -> list[str]:
+    return [
+        f'{name}.nodes.{path.stem}'
+        for name in ('igrft', 'igrft_sim')
+        for path in sorted((ROOT / 'src' / name / name / 'nodes').glob('*_node.py'))
+    ]
+
+
+@pytest.mark.parametrize('module', node_modules())
+def test_every_node_is_installed_and_has_a_main(module: str) -> None:
+    package, name = module.split('.')[0], module.split('.')[-1]
+    assert callable(importlib.import_module(module).main)
+    assert os.access(ROOT / 'install' / package / 'lib' / package / name, os.X_OK)
+
+
+def test_every_source_file_names_its_licence() -> None:
+    tracked = subprocess.run(['git', 'ls-files'], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    bare = [
+        name
+        for name in tracked
+        if name.endswith(('.py', '.sh', '.cmake')) and 'SPDX-License-Identifier: Apache-2.0' not in (ROOT / name).read_text()[:200]
+    ]
+    assert bare == []
+
+
+def test_a_second_run_does_no_work() -> None:
+    stamps = [ROOT / '.venv' / name for name in ('.packages_stamp', '.build_stamp', '.environment.sh')]
+    before = [stamp.stat().st_mtime_ns for stamp in stamps]
+    done = subprocess.run(['./run', 'echo', 'through'], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == 'through\n' and done.stderr == ''
+    assert [stamp.stat().st_mtime_ns for stamp in stamps] == before
+
+
+def test_run_hands_on_the_exit_code_and_arguments() -> None:
+    done = subprocess.run(['./run', 'bash', '-c', 'printf "%s|" "$@"; exit 7', '-', 'a b', 'c'], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (7, 'a b|c|')
+
+
+def test_setuptools_still_links_instead_of_copying() -> None:
+    import setuptools
+
+    assert int(setuptools.__version__.split('.')[0]) < 80
+    assert (ROOT / 'install/igrft/share/igrft/launch/rl_loop.launch.py').resolve() == ROOT / 'launch/rl_loop.launch.py'

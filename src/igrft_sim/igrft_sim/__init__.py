@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated cell: a MuJoCo arm, its cameras, tasks, scripted experts and the nodes that put them on topics."""
+"""The simulated cell: a MuJoCo arm, its cameras, tasks, scripted experts, and the nodes around them."""
 
 import ctypes.util
 import os

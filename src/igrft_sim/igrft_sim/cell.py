@@ -24,11 +24,12 @@ START_NOISE = 0.05
 SETTLING = 0.05
 """[s] of physics after a reset, until the objects rest."""
 
-SUBMICRO = 1e-9
+RESET_PAUSE = 1.0
+"""[s] by which the time jumps at a reset: whoever integrates sees that the arm was put elsewhere."""
 
 
 class Cell:
-    """One arm, its cameras and a task. Time goes on over resets, so that stamps stay unique.
+    """One arm, its cameras and a task. Time goes on over resets, so stamps stay unique.
 
     Args:
         task: adds objects and judges them.
@@ -54,7 +55,7 @@ class Cell:
         self.image_size = image_size
         self.model = scene.build(task)
         self.data = mujoco.MjData(self.model)
-        self.time = 0.0
+        self._ticks = 0
         for camera in self.cameras:
             self._camera(camera)
         self._renderers: dict[tuple[int, int, bool], mujoco.Renderer] = {}
@@ -106,6 +107,7 @@ class Cell:
         if split not in SPLITS:
             raise ValueError(f"unknown split '{split}'; {nearest(split, SPLITS)}")
         rng = np.random.default_rng((seed, SPLITS.index(split)))
+        self._ticks += round(RESET_PAUSE / scene.TIMESTEP)
         self.seed, self.split = seed, split
         data = self.data
         mujoco.mj_resetData(self.model, data)
@@ -142,7 +144,7 @@ class Cell:
         if not (np.isfinite(target).all() and np.isfinite(aperture).all()):
             raise ValueError('the joint target or the opening is not finite')
         steps = round(dt / scene.TIMESTEP)
-        if steps < 1 or abs(steps * scene.TIMESTEP - dt) > SUBMICRO:
+        if steps < 1 or abs(steps * scene.TIMESTEP - dt) > 1e-9:
             raise ValueError(f'dt = {dt:g} s is no multiple of the time step {scene.TIMESTEP:g} s')
         start, velocity = self._reference, (target - self._reference) / dt
         wanted = float(np.clip(aperture[0], 0.0, 1.0))
@@ -156,8 +158,22 @@ class Cell:
             mujoco.mj_step(self.model, data)
         mujoco.mj_forward(self.model, data)
         self._reference = target
-        self.time += dt
+        self._ticks += steps
         self._judge()
+
+    def wait(self, dt: float) -> None:
+        """Let ``dt`` seconds pass in which nothing moves; the next stamp is a new one."""
+        self._ticks += round(dt / scene.TIMESTEP)
+
+    @property
+    def joint_target(self) -> Float64:
+        """[7] rad, where the drives hold the arm."""
+        return self._reference.copy()
+
+    @property
+    def time(self) -> float:
+        """[s] since the cell was built; it goes on over resets."""
+        return self._ticks * scene.TIMESTEP
 
     @property
     def joint_positions(self) -> Float64:
@@ -238,8 +254,8 @@ class Cell:
                 renderer = mujoco.Renderer(self.model, height, width)
             except mujoco.FatalError as error:
                 raise RuntimeError(
-                    'MuJoCo cannot render: import igrft_sim before mujoco or set MUJOCO_GL=egl (or osmesa), and '
-                    "install Debian's libegl1 and libgl1-mesa-dri (or libosmesa6)"
+                    'MuJoCo cannot render: import igrft_sim before mujoco or set MUJOCO_GL=egl (or osmesa), '
+                    "and install Debian's libegl1 and libgl1-mesa-dri (or libosmesa6)"
                 ) from error
             if segments:
                 renderer.enable_segmentation_rendering()
@@ -262,7 +278,10 @@ class _Appearance:
 
     def __init__(self, model: mujoco.MjModel, objects: Sequence[str]) -> None:
         self._model = model
-        self._geoms = [model.geom('table').id, *(g for name in objects for g in _geoms_of(model, name))]
+        self._geoms = [
+            model.geom('table').id,
+            *(g for name in objects for g in _geoms_of(model, name)),
+        ]
         self._colours = model.geom_rgba[self._geoms, :3].copy()
         self._diffuse, self._direction = model.light_diffuse.copy(), model.light_dir.copy()
         self._ambient = np.array(model.vis.headlight.ambient)

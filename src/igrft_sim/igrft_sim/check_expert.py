@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from igrft.types import Kind
 from igrft_sim.cell import Cell
 from igrft_sim.env import CellEnv
+from igrft_sim.operator import Habits, Operator
 from igrft_sim.tasks import SPLITS, TASKS, make_task
 
 
@@ -27,11 +29,11 @@ def run_expert(env: CellEnv, seed: int, split: str = 'in', noise: float = 1.0) -
     """Let the expert drive one episode, up to the task's time limit."""
     cell = env.cell
     env.reset(seed, split)
-    expert = cell.task.expert(np.random.default_rng((seed, 7)), noise)
+    operator = Operator(cell.task, Kind.DEMONSTRATION, seed, Habits(noise=noise))
     limit = round(cell.task.config.max_duration / env.dt)
     steps = 0
     while steps < limit and not env.succeeded:
-        env.step(expert.act(cell.task_state(), cell.ee_pose, cell.opening))
+        env.step(operator.tick(cell.task_state(), cell.ee_pose, cell.opening).action)
         steps += 1
     return Run(seed, env.succeeded, steps, cell.task_state().subtasks)
 
@@ -50,7 +52,8 @@ def main(argv: list[str] | None = None) -> None:
         if not run.success:
             print(f'seed {run.seed}: failed after {sum(run.subtasks)} of {len(run.subtasks)} subtasks')
     rate = len(steps) / len(runs)
-    print(f'{arguments.task}, {arguments.split}, noise {arguments.noise:g}: {len(steps)}/{len(runs)} = {rate:.3f}')
+    what = f'{arguments.task}, {arguments.split}, noise {arguments.noise:g}'
+    print(f'{what}: {len(steps)}/{len(runs)} = {rate:.3f}')
     if steps:
         p5, p50, p95 = np.percentile(steps, (5, 50, 95))
         print(f'steps of the successes: median {p50:g}, 5-95 % {p5:g}-{p95:g}')

@@ -8,17 +8,17 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from igrft.types import Observation, proprioception
+from igrft.types import Float32, Observation, proprioception
 from igrft_sim.cell import Cell
 from igrft_sim.servo import Servo
-from igrft_sim.tasks.base import Float64, SuccessHold, TaskState
+from igrft_sim.tasks.base import SuccessHold, TaskState
 
-Safety = Callable[[npt.NDArray[np.float32], Float64, float], npt.NDArray[np.float32]]
+Safety = Callable[[Float32, Float32, float], Float32]
 """(action [7], tool position [3], dt) -> the action [7] that is let through."""
 
 
 class CellEnv:
-    """Servo and cell as one environment.
+    """Servo and cell as one environment; a safety filter with a ``restart`` is restarted at a reset.
 
     Args:
         cell: the simulated cell.
@@ -47,6 +47,9 @@ class CellEnv:
         """Start an episode."""
         self.cell.reset(seed, split)
         self.servo.reset()
+        restart = getattr(self._safety, 'restart', None)
+        if restart is not None:
+            restart()
         self._hold = SuccessHold()
         self.executed = np.zeros(7, np.float32)
         self.succeeded = self._hold.update(self.cell.task_state().success)
@@ -55,7 +58,7 @@ class CellEnv:
     def step(self, action: npt.ArrayLike) -> tuple[Observation, TaskState]:
         """Carry out one action [7] for one policy step."""
         wanted = np.asarray(action, np.float32).ravel()
-        position = self.cell.ee_pose[:3]
+        position = self.cell.ee_pose[:3].astype(np.float32)
         executed = wanted if self._safety is None else self._safety(wanted, position, self.dt)
         self.executed = np.asarray(executed, np.float32)
         twist = self.executed[:6].astype(np.float64)
@@ -66,12 +69,18 @@ class CellEnv:
         return self.observe(), state
 
     def observe(self) -> Observation:
-        """What the policy sees now."""
+        """What the policy sees now, in the precision in which it sees it over topics."""
         cell = self.cell
         pose = cell.ee_pose
+        quaternion = (pose[3:] / np.linalg.norm(pose[3:])).astype(np.float32)
         return Observation(
             stamp=cell.time,
             images={camera: cell.render(camera) for camera in cell.cameras},
-            proprio=proprioception(cell.joint_positions, cell.opening, pose[:3], pose[3:]),
+            proprio=proprioception(
+                cell.joint_positions.astype(np.float32),
+                np.float32(cell.opening),
+                pose[:3].astype(np.float32),
+                quaternion,
+            ),
             instruction=cell.task.config.instruction,
         )

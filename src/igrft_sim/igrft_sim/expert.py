@@ -122,7 +122,7 @@ def tool_yaw(tool: Float64) -> float:
 
 
 def grasp_yaw(pose: Float64) -> float:
-    """Yaw [rad] in [-pi/4, pi/4] that a gripper takes to hold a cube by its sides, whichever face it lies on."""
+    """Yaw [rad] in [-pi/4, pi/4] to hold a cube by its sides, whichever face it lies on."""
     w, x, y, z = pose[3:7]
     axes = np.array(
         [

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import mink
-import mujoco
 import numpy as np
 import numpy.typing as npt
 
@@ -57,7 +56,7 @@ class ServoLimits:
 
 
 class Servo:
-    """Integrates twists from its own last target, and from the arm itself after a pause.
+    """Integrates twists from its own last target, and from the arm itself after :meth:`reset`.
 
     Args:
         limits: see there.
@@ -76,6 +75,7 @@ class Servo:
         self._configuration = mink.Configuration(self._model)
         self._tool = mink.FrameTask('tool0', 'site', position_cost=1.0, orientation_cost=0.3)
         self._rest = mink.PostureTask(self._model, cost=1e-3)
+        self._tasks = [self._tool, self._rest]
         names = [self._model.joint(index).name for index in range(self._model.njnt)]
         self._bounds = [
             mink.ConfigurationLimit(self._model, min_distance_from_limits=limits.joint_margin),
@@ -116,33 +116,36 @@ class Servo:
         self._configuration.update(np.clip(start, self._low, self._high))
         if np.any(velocity):
             count = max(1, int(np.ceil(dt / self._substep - 1e-9)))
+            condition = self._condition()
             for _ in range(count):
-                self._integrate(velocity, dt / count)
+                condition = self._integrate(velocity, dt / count, condition)
         self._target = self._configuration.q.copy()
         return self._target.copy()
 
-    def _integrate(self, twist: Float64, dt: float) -> None:
+    def _integrate(self, twist: Float64, dt: float, before: float) -> float:
+        """Move the configuration; takes and returns the condition number of the Jacobian."""
         pose = self._configuration.get_transform_frame_to_world('tool0', 'site')
-        turn = mink.SO3.exp(twist[3:] * dt)
-        self._tool.set_target(
-            mink.SE3.from_rotation_and_translation(
-                turn.multiply(pose.rotation()), pose.translation() + twist[:3] * dt
-            )
+        goal = mink.SE3.from_rotation_and_translation(
+            mink.SO3.exp(twist[3:] * dt).multiply(pose.rotation()),
+            pose.translation() + twist[:3] * dt,
         )
-        self._rest.set_target(self._configuration.q)
-        before = self._condition()
-        velocity = mink.solve_ik(
-            self._configuration, [self._tool, self._rest], dt, solver='daqp', damping=1e-6, limits=self._bounds
-        )
+        self._tool.set_target(goal)
         start = self._configuration.q.copy()
+        self._rest.set_target(start)
+        velocity = mink.solve_ik(
+            self._configuration, self._tasks, dt, solver='daqp', damping=1e-6, limits=self._bounds
+        )
         self._configuration.integrate_inplace(velocity, dt)
-        share = self._singularity_share(before, self._condition())
+        after = self._condition()
+        share = self._singularity_share(before, after)
         if share < 1.0:
             self._configuration.update(start + share * (self._configuration.q - start))
+            after = self._condition()
         joints = self._configuration.q
         blocked = (joints <= self._low + 1e-3) | (joints >= self._high - 1e-3)
         if self.code == ServoCode.NO_WARNING and blocked.any():
             self.code = ServoCode.JOINT_BOUND
+        return after
 
     def _condition(self) -> float:
         jacobian = self._configuration.get_frame_jacobian('tool0', 'site')

@@ -54,8 +54,8 @@ class Scene:
         velocities: object name to linear speed [m/s].
         tool: [7] pose of tool0 in base_link.
         opening: of the gripper in [0, 1].
-        touching: pairs of touching things, both orders; things are the objects, ``left``, ``right`` (fingers),
-            ``hand`` and ``table``.
+        touching: pairs of touching things, both orders; things are the objects, the fingers
+            ``left`` and ``right``, ``hand`` and ``table``.
     """
 
     poses: Mapping[str, Float64]
@@ -101,7 +101,8 @@ class Task(ABC):
         known = self.predicates()
         if set(names) != set(known):
             raise ValueError(
-                f"config/tasks/{self.name}.yaml lists the subtasks {', '.join(names)}; the cell judges {', '.join(known)}"
+                f'config/tasks/{self.name}.yaml lists the subtasks {", ".join(names)}; '
+                f'the cell judges {", ".join(known)}'
             )
         self.config = config
         self.subtasks = names
@@ -130,6 +131,17 @@ class Task(ABC):
             rng: of the motion noise.
             noise: 1 is a practised operator, 0 is exact, 2 is clumsy.
         """
+
+    def trouble(self, state: TaskState, tool: Float64, opening: float) -> str:
+        """Why a watching operator would step in at once, '' while it looks sensible.
+
+        What only takes too long is not asked here. Arguments as in :meth:`Expert.act`.
+        """
+        return ''
+
+    def lost(self, state: TaskState) -> bool:
+        """Nothing can save the episode: an object has left the table."""
+        return bool((state.poses[:, 2] < -0.05).any())
 
     def contact(self, scene: Scene) -> bool:
         """The gripper, or what it holds, touches an object."""

@@ -35,6 +35,10 @@ ON_TOP = 0.020
 """[m] between the blocks' centres, seen from above, up to which one rests on the other."""
 
 
+ASTRAY = 0.28
+"""[m] from the middle of the area, beyond which neither tool nor block is where it should be."""
+
+
 class BlockStacking(Task):
     """reach, grasp, align, stack."""
 
@@ -77,6 +81,18 @@ class BlockStacking(Task):
         away = bool(np.linalg.norm(tool[:3] - red[:3]) > 0.05)
         return _stacked(scene) and scene.touch('blue_block', 'table') and scene.opening > 0.7 and away
 
+    def trouble(self, state: TaskState, tool: Float64, opening: float) -> str:
+        red, blue = state.pose('red_block'), state.pose('blue_block')
+        if np.linalg.norm(tool[:2] - CENTRE) > ASTRAY or tool[2] > ASTRAY:
+            return 'the arm has gone astray'
+        if max(np.linalg.norm(red[:2] - CENTRE), np.linalg.norm(blue[:2] - CENTRE)) > ASTRAY:
+            return 'a block was pushed away'
+        grasped, stacked = (state.subtasks[self.subtasks.index(name)] for name in ('grasp', 'stack'))
+        resting = _aside(red, blue) < ON_TOP and red[2] - blue[2] > EDGE / 2
+        if grasped and not stacked and not resting and np.linalg.norm(tool[:3] - red[:3]) > 0.04:
+            return 'the red block was lost'
+        return ''
+
     def expert(self, rng: np.random.Generator, noise: float = 1.0) -> Expert:
         return StackingExpert(rng, noise)
 
@@ -113,7 +129,7 @@ def _stacked(scene: Scene) -> bool:
 
 
 class StackingExpert(Expert):
-    """Chooses what to do from the state alone, so it can begin anywhere; it only remembers how long it has squeezed."""
+    """Chooses from the state alone, so it can begin anywhere; it only remembers how long it has squeezed."""
 
     _block_opening = EDGE / (2 * FINGER_TRAVEL)
 
@@ -152,7 +168,7 @@ class StackingExpert(Expert):
         turn = abs(yaw - tool_yaw(tool))
         aside = _aside(tool, red) + 0.02 * max(0.0, turn - 0.15)
         height = np.clip(3.0 * (aside - 0.010), 0.0, 0.07)
-        if opening < 0.8 and aside > 0.015 or opening < 0.62:
+        if (opening < 0.8 and aside > 0.015) or opening < 0.62:
             height = 0.07
         goal = np.array([red[0], red[1], max(red[2] + height, 0.012)])
         # low beside the block: gain height before going sideways

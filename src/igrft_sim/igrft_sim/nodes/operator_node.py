@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stands in for the human: what the SpaceMouse and the buttons would say, from ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+
+from igrft.config import RobotConfig, named
+from igrft.control.inputs import TeleopInput
+from igrft.ros.diagnostics import Diagnostics, Status
+from igrft.ros.messages import MessageError, nanoseconds_of, seconds_of, teleop_msg
+from igrft.ros.parameters import Common, declare, parameter
+from igrft.ros.qos import COMMAND, EVENT, LATCHED, SENSOR, create_publisher, create_subscription
+from igrft.ros.runtime import spin
+from igrft.types import Kind
+from igrft_msgs.msg import EpisodeStatus, SubtaskMark, TaskState, Teleop
+from igrft_msgs.srv import StopEpisode
+from igrft_sim.nodes.messages import joint_state_values, task_state_from, tool_pose
+from igrft_sim.operator import Decision, Habits, Operator
+from igrft_sim.tasks import make_task
+
+DEVICE = 'operator'
+
+
+@dataclass(frozen=True)
+class Parameters(Common):
+    """Parameters of the node."""
+
+    noise: float = parameter(
+        1.0, 'unsteadiness of the hand, 1 is a practised operator', minimum=0.0, maximum=5.0
+    )
+    patience: float = parameter(
+        2.5, 'time without a completed subtask before stepping in', unit='s', minimum=0.2
+    )
+    reaction_delay: float = parameter(
+        0.3, 'time between seeing trouble and taking over', unit='s', minimum=0.0, maximum=5.0
+    )
+    finish_task: bool = parameter(
+        False, 'keep the control until the task is done, not only the current subtask'
+    )
+
+
+class OperatorNode(Node):
+    """Answers every tick; labels what it sees."""
+
+    def __init__(self) -> None:
+        super().__init__('operator_node')
+        self._parameters = declare(self, Parameters)
+        self._robot = named('robots', self._parameters.robot, RobotConfig)
+        self._habits = Habits(
+            noise=self._parameters.noise,
+            patience=round(self._parameters.patience * self._robot.policy_rate),
+            reaction=round(self._parameters.reaction_delay * self._robot.policy_rate),
+            finish_task=self._parameters.finish_task,
+        )
+        self._task = make_task(self._parameters.task)
+        self._operator: Operator | None = None
+        self._episode = ''
+        self._stop: Any = None
+        self._tool: tuple[int, np.ndarray] = (-1, np.zeros(7))
+        self._opening: tuple[int, float] = (-1, 1.0)
+        self._state: TaskState | None = None
+        self._handled = -1
+        self._answer: Teleop | None = None
+        self._reason = ''
+        self._teleop = create_publisher(self, Teleop, 'teleop/command', COMMAND)
+        self._marks = create_publisher(self, SubtaskMark, 'subtask_mark', EVENT)
+        self._stopper = self.create_client(StopEpisode, 'episode/stop')
+        create_subscription(self, EpisodeStatus, 'episode/status', self._on_status, LATCHED)
+        create_subscription(self, PoseStamped, 'ee_pose', self._on_tool, SENSOR)
+        create_subscription(self, JointState, 'joint_states', self._on_joints, SENSOR)
+        create_subscription(self, TaskState, 'task_state', self._on_task_state, EVENT)
+        self._diagnostics = Diagnostics(self, self._robot.name, {'operator': self._health})
+        if not self._parameters.lockstep:
+            # a device speaks more often than a person changes their mind
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            self.create_timer(1.0 / self._robot.control_rate, self._speak, clock=steady)
+
+    def _on_status(self, message: EpisodeStatus) -> None:
+        recording = message.state == EpisodeStatus.STATE_RECORDING
+        if not recording:
+            self._operator, self._episode, self._stop = None, '', None
+        elif message.episode_id != self._episode or self._operator is None:
+            if message.task not in ('', self._task.name):
+                self._task = make_task(message.task)
+            self._episode = message.episode_id
+            kind = Kind(message.kind)
+            self._operator = Operator(self._task, kind, message.seed, self._habits)
+            self._stop = None
+        self._advance()
+
+    def _on_tool(self, message: PoseStamped) -> None:
+        self._tool = nanoseconds_of(message.header.stamp), tool_pose(message)
+        self._advance()
+
+    def _on_joints(self, message: JointState) -> None:
+        try:
+            _, opening = joint_state_values(message, self._robot.joints)
+        except MessageError as error:
+            self.get_logger().error(str(error), throttle_duration_sec=1.0)
+            return
+        self._opening = nanoseconds_of(message.header.stamp), opening
+        self._advance()
+
+    def _on_task_state(self, message: TaskState) -> None:
+        self._state = message
+        if nanoseconds_of(message.header.stamp) == self._handled and self._answer is not None:
+            # the cell repeats a tick whose answer got lost
+            self._teleop.publish(self._answer)
+            return
+        self._advance()
+
+    def _advance(self) -> None:
+        """Answer the tick, once the state, the tool and the gripper of that tick are there.
+
+        Outside an episode a tick has no answer: the episode's first one must be the operator's own.
+        """
+        if self._state is None or self._operator is None:
+            return
+        tick = nanoseconds_of(self._state.header.stamp)
+        complete = self._tool[0] >= tick and self._opening[0] >= tick
+        if tick == self._handled or not complete:
+            return
+        self._handled = tick
+        state = task_state_from(self._state)
+        decision = self._operator.tick(state, self._tool[1], self._opening[1])
+        self._say(decision)
+        for index in decision.marks:
+            self._mark(index)
+        if decision.outcome is not None:
+            self._end(decision)
+
+    def _say(self, decision: Decision) -> None:
+        assert self._state is not None
+        stamp, frame = self._state.header.stamp, self._robot.base_frame
+        said = TeleopInput(seconds_of(stamp), decision.action, decision.engaged, True, DEVICE)
+        self._answer = teleop_msg(said, stamp, frame)
+        self._teleop.publish(self._answer)
+        if decision.reason:
+            self._reason = decision.reason
+            self.get_logger().info(f'takes over: {decision.reason}')
+
+    def _speak(self) -> None:
+        """In real time: what the hand does now, as a device repeats it."""
+        if self._answer is None or self._operator is None:
+            still = np.array([0, 0, 0, 0, 0, 0, self._opening[1]], np.float32)
+            stamp = self.get_clock().now().to_msg()
+            said = TeleopInput(seconds_of(stamp), still, False, True, DEVICE)
+            self._teleop.publish(teleop_msg(said, stamp, self._robot.base_frame))
+        else:
+            self._answer.header.stamp = self.get_clock().now().to_msg()
+            self._teleop.publish(self._answer)
+
+    def _mark(self, index: int) -> None:
+        assert self._state is not None
+        mark = SubtaskMark(name=self._task.subtasks[index], index=index, annotator=DEVICE)
+        mark.header.stamp = self._state.header.stamp
+        self._marks.publish(mark)
+
+    def _end(self, decision: Decision) -> None:
+        """Ask for the end of the episode, once; again if that was refused."""
+        assert self._state is not None and decision.outcome is not None
+        if self._stop is not None:
+            return
+        if not self._stopper.service_is_ready():
+            self.get_logger().warning(
+                "no server of 'episode/stop': is episode_node running?", throttle_duration_sec=2.0
+            )
+            return
+        request = StopEpisode.Request(stamp=self._state.header.stamp, outcome=decision.outcome.value)
+        self._stop = self._stopper.call_async(request)
+        self._stop.add_done_callback(self._on_stopped)
+
+    def _on_stopped(self, future: Any) -> None:
+        answer = future.result()
+        if not answer.success:
+            self.get_logger().error(f'episode/stop was refused: {answer.message}')
+            self._stop = None
+
+    def _health(self) -> Status:
+        if self._operator is None:
+            return Status('ok', 'no episode')
+        return Status('ok', 'watches', {'episode': self._episode, 'last takeover': self._reason})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return spin(OperatorNode, argv)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

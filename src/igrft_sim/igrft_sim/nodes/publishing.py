@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the cell says on topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image, JointState
+
+from igrft.config import CameraConfig, RobotConfig
+from igrft.ros import messages
+from igrft.ros.qos import EVENT, IMAGE, SENSOR, create_publisher
+from igrft_msgs.msg import TaskState
+from igrft_sim.cell import Cell
+from igrft_sim.nodes.messages import camera_info_msg, task_state_msg
+
+
+class CellPublisher:
+    """Publishes a cell's state, and repeats a whole tick on request.
+
+    Args:
+        node: owns the publishers.
+        robot: cameras, joint names and frames.
+    """
+
+    def __init__(self, node: Node, robot: RobotConfig) -> None:
+        self._robot = robot
+        self._clock = node.create_publisher(Clock, '/clock', QoSProfile(depth=10))
+        self._joints = create_publisher(node, JointState, 'joint_states', SENSOR)
+        self._tool = create_publisher(node, PoseStamped, 'ee_pose', SENSOR)
+        self._task = create_publisher(node, TaskState, 'task_state', EVENT)
+        self._images: dict[str, Publisher] = {}
+        self._infos: dict[str, Publisher] = {}
+        self._masks: dict[str, Publisher] = {}
+        for camera in robot.cameras:
+            topic = f'camera/{camera.name}'
+            self._images[camera.name] = create_publisher(node, Image, f'{topic}/image_raw', IMAGE)
+            self._infos[camera.name] = create_publisher(node, CameraInfo, f'{topic}/camera_info', SENSOR)
+            if camera.robot_mask:
+                self._masks[camera.name] = create_publisher(node, Image, f'{topic}/robot_mask', IMAGE)
+        self._sent: list[tuple[Publisher, Any]] = []
+
+    def begin(self, cell: Cell) -> Time:
+        """A new tick: publish the clock and forget the last tick. Returns the stamp."""
+        self._sent.clear()
+        stamp = messages.time_msg(cell.time)
+        self._send(self._clock, Clock(clock=stamp))
+        return stamp
+
+    def state(self, cell: Cell, stamp: Time) -> None:
+        """Joints and tool."""
+        frame, joints = self._robot.base_frame, self._robot.joints
+        tool = cell.ee_pose
+        message = messages.joint_state_msg(joints, cell.joint_positions, [cell.opening], stamp, frame)
+        message.velocity = [*map(float, cell.joint_velocities), 0.0]
+        self._send(self._joints, message)
+        self._send(self._tool, messages.pose_msg(tool[:3], tool[3:], stamp, frame))
+
+    def task_state(self, cell: Cell, stamp: Time) -> None:
+        """Ground truth."""
+        state, frame = cell.task_state(), self._robot.base_frame
+        message = task_state_msg(state, cell.task.name, cell.seed, cell.split, stamp, frame)
+        self._send(self._task, message)
+
+    def images(self, cell: Cell, stamp: Time, cameras: Iterable[CameraConfig]) -> None:
+        """Images of some cameras, their calibration and the robot's mask."""
+        for camera in cameras:
+            name, width, height = camera.name, camera.width, camera.height
+            frame = f'camera_{name}_optical_frame'
+            image = cell.render(name, width, height)
+            self._send(self._images[name], messages.image_msg(image, stamp, frame))
+            fovy = float(cell.model.camera(name).fovy[0])
+            self._send(self._infos[name], camera_info_msg(width, height, fovy, stamp, frame))
+            if name in self._masks:
+                mask = cell.robot_mask(name, width, height)
+                self._send(self._masks[name], messages.image_msg(mask, stamp, frame))
+
+    def repeat(self) -> None:
+        """Publish the tick again, same stamp: somebody may have missed it."""
+        for publisher, message in self._sent:
+            publisher.publish(message)
+
+    def _send(self, publisher: Publisher, message: Any) -> None:
+        publisher.publish(message)
+        self._sent.append((publisher, message))

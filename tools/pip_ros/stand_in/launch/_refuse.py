@@ -11,7 +11,7 @@ from typing import Any
 REMEDY = 'install ROS 2 (https://docs.ros.org) for the real launch'
 
 
-class NotInStandIn(ImportError):
+class NotInStandInError(ImportError):
     """Something of the upstream API that this stand-in does not have.
 
     An ``ImportError``, because Python would replace the message of an ``AttributeError`` in
@@ -23,16 +23,16 @@ def module_getattr(module: str, known: Iterable[str]) -> Callable[[str], Any]:
     """Return a module ``__getattr__`` that refuses by name what `module` does not have."""
     names = sorted(known)
 
-    def __getattr__(name: str) -> Any:
+    def refuse(name: str) -> Any:
         if name.startswith('__'):
             raise AttributeError(f'module {module!r} has no attribute {name!r}')
         if hasattr(sys.modules[module], '__path__') and find_spec(f'{module}.{name}'):
             return import_module(f'{module}.{name}')
         close = get_close_matches(name, names, n=1)
         hint = f'; the nearest name it has is {close[0]!r}' if close else ''
-        raise NotInStandIn(f"'{module}.{name}' is not in the stand-in{hint}; {REMEDY}")
+        raise NotInStandInError(f"'{module}.{name}' is not in the stand-in{hint}; {REMEDY}")
 
-    return __getattr__
+    return refuse
 
 
 def refuse_keywords(owner: object, unknown: dict[str, Any]) -> None:

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._refuse import module_getattr, refuse_keywords
@@ -81,12 +81,12 @@ class Executable:
         """Perform all substitutions; the results are the ``final_…`` attributes."""
         cmd = [perform_substitutions(context, part) for part in self.cmd]
         wanted = self._prefix_given or re.match(
-            perform_substitutions(context, self._prefix_filter), os.path.basename(cmd[0]))
+            perform_substitutions(context, self._prefix_filter), Path(cmd[0]).name)
         if wanted:
             cmd = shlex.split(perform_substitutions(context, self.prefix)) + cmd
         self.final_cmd = cmd
         label = (
-            os.path.basename(cmd[0]) if self.name is None
+            Path(cmd[0]).name if self.name is None
             else perform_substitutions(context, self.name))
         self.final_name = f'{label}-{next(_counter)}'
         self.final_cwd = None if self.cwd is None else perform_substitutions(context, self.cwd)

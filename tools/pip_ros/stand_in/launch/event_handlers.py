@@ -59,9 +59,10 @@ class OnActionEventBase(BaseEventHandler):
         def wanted(event: Event) -> bool:
             if not isinstance(event, target_event_cls):
                 return False
+            action = getattr(event, 'action', None)
             if callable(action_matcher):
-                return bool(action_matcher(event.action))
-            return action_matcher is None or event.action is action_matcher
+                return bool(action_matcher(action))
+            return action_matcher is None or action is action_matcher
 
         super().__init__(matcher=wanted, **kwargs)
         self._callable = on_event if callable(on_event) else None

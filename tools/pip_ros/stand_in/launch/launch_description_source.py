@@ -50,7 +50,7 @@ class LaunchDescriptionSource:
 
         try:
             return self.get_launch_description(LaunchContext())
-        except Exception:
+        except Exception:  # noqa: BLE001 - launch files may raise anything
             # E.g. the path depends on a launch argument: then nothing is known of it yet.
             self._expanded = None
             return None

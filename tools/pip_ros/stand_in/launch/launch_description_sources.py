@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import os
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
 from types import ModuleType
 
 from ._refuse import REMEDY, module_getattr
@@ -68,7 +68,7 @@ def get_launch_description_from_any_launch_file(launch_file_path: str) -> Launch
         FileNotFoundError: if there is no such file.
         InvalidLaunchFileError: if it fails to load; the cause says why.
     """
-    if not os.path.isfile(launch_file_path):
+    if not Path(launch_file_path).is_file():
         raise FileNotFoundError(f"launch file '{launch_file_path}' does not exist")
     if not launch_file_path.endswith('.py'):
         raise InvalidLaunchFileError(

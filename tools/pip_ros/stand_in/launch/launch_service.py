@@ -8,7 +8,8 @@ import logging
 import signal
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from . import logging as launch_logging
@@ -108,9 +109,9 @@ class LaunchService:
         self._logger.info('Default logging verbosity is set to %s',
                           logging.getLevelName(launch_logging.launch_config.level))
         loop.set_exception_handler(self._on_loop_exception)
-        handled = {signal.SIGINT: self._on_sigint}
+        handled: dict[signal.Signals, Callable[[], None]] = {signal.SIGINT: self._on_sigint}
         for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
-            handled[number] = lambda number=number: self._on_terminate(number)
+            handled[number] = partial(self._on_terminate, number)
         for number, handler in handled.items():
             loop.add_signal_handler(number, handler)
         try:
@@ -161,7 +162,7 @@ class LaunchService:
                         self._visit(entity)
                 finally:
                     self._context._pop_locals()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - actions may raise anything
             self._failed(error)
 
     def _visit(self, entity: LaunchDescriptionEntity) -> None:

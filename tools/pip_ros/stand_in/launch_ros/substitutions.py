@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ament_index_python.packages import get_package_prefix, get_package_share_directory
@@ -74,12 +74,12 @@ class ExecutableInPackage(FindPackagePrefix):
         executable = perform_substitutions(context, self.executable)
         package = perform_substitutions(context, self.package)
         prefix = super().perform(context)
-        folder = os.path.join(prefix, 'lib', package)
-        if not os.path.exists(folder):
+        folder = Path(prefix, 'lib', package)
+        if not folder.exists():
             raise SubstitutionFailure(
                 f"package '{package}' found at '{prefix}', but libexec directory '{folder}' "
                 'does not exist')
-        found = shutil.which(executable, path=folder)
+        found = shutil.which(executable, path=str(folder))
         if found is None:
             raise SubstitutionFailure(
                 f"executable '{executable}' not found on the libexec directory '{folder}'")

@@ -14,9 +14,9 @@ from .main import add_verbs
 from .packages import share_of
 
 _KINDS = {'msg': 'Messages', 'srv': 'Services', 'action': 'Actions'}
-_PRIMITIVES = frozenset(
-    'bool byte char float32 float64 int8 uint8 int16 uint16 int32 uint32 int64 uint64 string '
-    'wstring'.split())
+_PRIMITIVES = frozenset((
+    'bool', 'byte', 'char', 'float32', 'float64', 'int8', 'uint8', 'int16', 'uint16', 'int32',
+    'uint32', 'int64', 'uint64', 'string', 'wstring'))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from .packages import share_of
 
@@ -54,7 +55,7 @@ def find_launch_file(package: str, name: str | None) -> str:
         raise RuntimeError(f"'{package}' is not a file; for a package, name its launch file, too")
     share = share_of(package)
     found = [
-        os.path.join(root, name) for root, _, files in os.walk(share, followlinks=False)
+        str(Path(root, name)) for root, _, files in os.walk(share, followlinks=False)
         if name in files]
     if not found:
         raise RuntimeError(
@@ -86,7 +87,7 @@ def parse_launch_arguments(arguments: list[str]) -> dict[str, str]:
 def run(args: argparse.Namespace) -> int | str:
     """Launch, print or describe a launch file."""
     words = list(args.launch_arguments)
-    if os.path.isfile(args.package_name):
+    if Path(args.package_name).is_file():
         path = args.package_name
         if args.launch_file_name is not None:
             words.insert(0, args.launch_file_name)

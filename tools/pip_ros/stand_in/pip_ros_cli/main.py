@@ -91,7 +91,7 @@ def _exit_code(args: argparse.Namespace) -> int:
         return signal.SIGINT
     except BrokenPipeError:
         # The reader (head, grep -q) has what it wanted.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0
     except RuntimeError as error:
         result = str(error)

@@ -15,8 +15,6 @@ from .graph import add_node_arguments, cli_node, full_name, wait_for_topic_type
 from .messages import get_interface
 from .qos import matching_qos
 
-
-
 DEFAULT_WINDOW = 10000
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._lines import LineAssembler
@@ -30,9 +31,11 @@ from ..events.process import (
 from ..launch_description_entity import LaunchDescriptionEntity
 from ..logging import get_logger, get_output_loggers
 from ..some_substitutions_type import SomeSubstitutionsType
+from ..substitution import Substitution
 from ..substitutions import LaunchConfiguration
 from ..utilities import normalize_to_list_of_substitutions, perform_substitutions
 from ..utilities.type_utils import normalize_typed_substitution, perform_typed_substitution
+from ._ending import ProcessEnding
 from .opaque import OpaqueFunction
 
 if TYPE_CHECKING:
@@ -49,8 +52,8 @@ class ExecuteLocal(Action):
         *,
         process_description: Executable,
         shell: bool = False,
-        sigterm_timeout: SomeSubstitutionsType = LaunchConfiguration('sigterm_timeout', default=5),
-        sigkill_timeout: SomeSubstitutionsType = LaunchConfiguration('sigkill_timeout', default=5),
+        sigterm_timeout: SomeSubstitutionsType | None = None,
+        sigkill_timeout: SomeSubstitutionsType | None = None,
         emulate_tty: bool = False,
         output: Any = 'log',
         output_format: str = OUTPUT_FORMAT,
@@ -65,8 +68,8 @@ class ExecuteLocal(Action):
         super().__init__(**kwargs)
         self.process_description = process_description
         self.shell = shell
-        self.sigterm_timeout = normalize_to_list_of_substitutions(sigterm_timeout)
-        self.sigkill_timeout = normalize_to_list_of_substitutions(sigkill_timeout)
+        self.sigterm_timeout = _timeout('sigterm_timeout', sigterm_timeout)
+        self.sigkill_timeout = _timeout('sigkill_timeout', sigkill_timeout)
         self.emulate_tty = emulate_tty
         output = os.environ.get('OVERRIDE_LAUNCH_PROCESS_OUTPUT', output)
         self.output = (
@@ -138,9 +141,9 @@ class ExecuteLocal(Action):
         self._output_loggers = dict(zip((1, 2), get_output_loggers(name, output), strict=True))
         self._respawning = bool(perform_typed_substitution(context, self._respawn, bool))
         # Performed now: when the processes are ended, the group's scope is long gone.
-        self._timeouts = tuple(
-            float(perform_substitutions(context, timeout))
-            for timeout in (self.sigterm_timeout, self.sigkill_timeout))
+        self._ending = ProcessEnding(name, self._logger, (
+            float(perform_substitutions(context, self.sigterm_timeout)),
+            float(perform_substitutions(context, self.sigkill_timeout))))
         handlers: list[BaseEventHandler] = [
             EventHandler(
                 matcher=lambda event: isinstance(event, ShutdownProcess)
@@ -162,7 +165,7 @@ class ExecuteLocal(Action):
         return None
 
     async def _run(self, context: LaunchContext, loop: asyncio.AbstractEventLoop) -> None:
-        assert self._stopping is not None and self._completed is not None  # noqa: S101
+        assert self._stopping is not None and self._completed is not None
         try:
             while not self._stopping.done():
                 started = await self._run_once(context, loop)
@@ -180,7 +183,7 @@ class ExecuteLocal(Action):
         cmd = ' '.join(part for part in details['cmd'] if part.strip())
         if self._log_cmd:
             self._logger.info("process details: cmd='%s', cwd='%s'", cmd, details['cwd'])
-        writers = {fd: LineAssembler(lambda line, fd=fd: self._write(fd, line)) for fd in (1, 2)}
+        writers = {fd: LineAssembler(partial(self._write, fd)) for fd in (1, 2)}
         prefix = len(self._output_format.format(this=self, line=''))
 
         def on_data(fd: int, data: bytes) -> None:
@@ -200,7 +203,7 @@ class ExecuteLocal(Action):
             self._logger.error(
                 'exception occurred while executing process:\n%s', traceback.format_exc())
             return False
-        self._child = child
+        self._child = self._ending.child = child
         details['pid'] = child.pid
         self._logger.info('process started with pid [%d]', child.pid)
         await context.emit_event(ProcessStarted(**details))
@@ -236,44 +239,20 @@ class ExecuteLocal(Action):
             return
         self._stopping.set_result(None)
         if context.asyncio_loop is not None:
-            self._stopper = context.asyncio_loop.create_task(self._stop(from_terminal))
-
-    async def _stop(self, from_terminal: bool) -> None:
-        name = self.process_description.final_name
-        if self._child is None or self._child.returncode is not None:
-            return
-        # A terminal would have told the whole group; a script's signal goes to the child alone.
-        self._signal(signal.SIGINT, group=from_terminal, say=not from_terminal)
-        waited = 0.0
-        steps = ((self._timeouts[0], signal.SIGINT, signal.SIGTERM),
-                 (self._timeouts[1], signal.SIGTERM, signal.SIGKILL))
-        for timeout, sent, following in steps:
-            await asyncio.wait([self._child.exited], timeout=timeout)
-            if self._child.exited.done():
-                return
-            waited += timeout
-            self._logger.error(
-                "process[%s] failed to terminate '%s' seconds after receiving '%s', "
-                "escalating to '%s'", name, f'{waited:g}', sent.name, following.name)
-            self._signal(following, group=True)
+            self._stopper = context.asyncio_loop.create_task(
+                self._ending.shut_down(from_terminal))
 
     def _on_signal_event(self, context: LaunchContext) -> None:
-        self._signal(context.locals.event.signal, group=False)
+        self._ending.signal(context.locals.event.signal, group=False)
 
     def interrupt_again(self) -> None:
         """A second Ctrl-C in the terminal: the group gets it as a terminal would give it."""
-        if self._child is not None and self._child.returncode is None:
-            self._signal(signal.SIGINT, group=True, say=False)
+        if self._child is not None:
+            self._ending.signal(signal.SIGINT, group=True, say=False)
 
-    def _signal(self, number: signal.Signals, *, group: bool, say: bool = True) -> None:
-        name = self.process_description.final_name
-        if self._child is None:
-            raise RuntimeError(f'signal {number.name} for {name}, which has not started')
-        if self._child.returncode is not None:
-            return
-        if say:
-            self._logger.info("sending signal '%s' to process[%s]", number.name, name)
-        try:
-            self._child.send_signal(number, group=group)
-        except ProcessLookupError:
-            self._logger.debug("signal '%s' not sent: %s has ended", number.name, name)
+
+def _timeout(name: str, given: SomeSubstitutionsType | None) -> list[Substitution]:
+    """Return a timeout [s]: as given, or the launch configuration of that name, or 5."""
+    if given is None:
+        return [LaunchConfiguration(name, default=5)]
+    return normalize_to_list_of_substitutions(given)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..action import Action
@@ -110,10 +110,11 @@ class IncludeLaunchDescription(Action):
     def execute(self, context: LaunchContext) -> list[LaunchDescriptionEntity]:
         source = self.launch_description_source
         description = source.get_launch_description(context)
-        path = os.path.abspath(source.location)
-        directory = os.path.dirname(path) if os.path.exists(path) else source.location
+        # Not resolved: an installed launch file that is a link stays where it is installed.
+        path = Path(source.location).absolute()
+        directory = str(path.parent) if path.exists() else source.location
         context.extend_locals(
-            {'current_launch_file_path': path, 'current_launch_file_directory': directory})
+            {'current_launch_file_path': str(path), 'current_launch_file_directory': directory})
         pairs = description.get_launch_arguments_with_include_launch_description_actions()
         for argument, includes in pairs:
             if argument._conditionally_included or argument.default_value is not None:

@@ -30,9 +30,9 @@ _ALIASES: dict[str, dict[str, set[str]]] = {
 
 def _log_root() -> Path:
     root = os.environ.get('ROS_LOG_DIR')
-    if not root:
-        root = os.path.join(os.environ.get('ROS_HOME') or '~/.ros', 'log')
-    return Path(root).expanduser()
+    if root:
+        return Path(root).expanduser()
+    return Path(os.environ.get('ROS_HOME') or '~/.ros').expanduser() / 'log'
 
 
 class _ScreenHandler(logging.StreamHandler):  # type: ignore[type-arg]
@@ -71,28 +71,28 @@ class LaunchConfig:
             self._renew_latest(root, path)
         return self._log_dir
 
+    @log_dir.setter
+    def log_dir(self, value: str) -> None:
+        if not Path(value).is_dir():
+            raise ValueError(f'{value} is not a directory')
+        self._log_dir = value
+
     @staticmethod
     def _renew_latest(root: Path, path: Path) -> None:
         new = root / f'.latest-{os.getpid()}'
         try:
             new.symlink_to(path, target_is_directory=True)
-            os.replace(new, root / 'latest')
+            new.replace(root / 'latest')
         except OSError as error:
             new.unlink(missing_ok=True)
             warnings.warn(f'Cannot create a symlink to latest log directory: {error}',
                           stacklevel=2)
 
-    @log_dir.setter
-    def log_dir(self, value: str) -> None:
-        if not os.path.isdir(value):
-            raise ValueError(f'{value} is not a directory')
-        self._log_dir = value
-
     def file_handler(self, name: str, pattern: str) -> logging.Handler:
         """Return a handler that formats by `pattern` and appends to log file `name`."""
         key = f'{name}\0{pattern}'
         if key not in self._files:
-            handler = logging.FileHandler(os.path.join(self.log_dir, name), encoding='utf-8')
+            handler = logging.FileHandler(Path(self.log_dir, name), encoding='utf-8')
             handler.setFormatter(logging.Formatter(pattern, style='{'))
             self._files[key] = handler
         return self._files[key]

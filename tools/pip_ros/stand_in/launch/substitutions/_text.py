@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..some_substitutions_type import SomeSubstitutionsType
@@ -104,8 +105,7 @@ class FileContent(Substitution):
     def perform(self, context: LaunchContext) -> str:
         path = perform_substitutions(context, self._path)
         try:
-            with open(path, encoding='utf-8') as stream:
-                return stream.read()
+            return Path(path).read_text(encoding='utf-8')
         except FileNotFoundError as error:
             raise SubstitutionFailure(f'File not found: {path}') from error
 

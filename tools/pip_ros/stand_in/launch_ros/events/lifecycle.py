@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from launch._refuse import module_getattr
 from launch.event import Event
@@ -31,7 +31,7 @@ class ChangeState(Event):
     """
 
     name = 'launch_ros.events.lifecycle.ChangeState'
-    valid_transitions = {
+    valid_transitions: ClassVar[dict[int, str]] = {
         getattr(Transition, f'TRANSITION_{name}'): f'TRANSITION_{name}' for name in _TRANSITIONS}
 
     def __init__(

@@ -136,6 +136,11 @@ class Arbiter:
         changed, self._changed = self._changed, False
         return Decision(command, request, changed, mode)
 
+    @property
+    def changed(self) -> bool:
+        """The mode has changed and no tick has said so yet."""
+        return self._changed
+
     def waits_for_chunk(self, now: float) -> bool:
         """The policy drives and has no action for this tick."""
         return self.takeover.mode is Mode.AUTONOMOUS and self.chunks.due(now)

@@ -157,6 +157,8 @@ class ObservationAssembler:
         # A stamp that goes back means that the world was reset or a clock stepped: the past is void.
         if stream.items and stamp < stream.items[-1][0] - EXACT:
             stream.items.clear()
+        if stream.items and stamp <= stream.items[-1][0] + EXACT:
+            stream.items.pop()  # a tick that is published again replaces itself
         stream.items.append((stamp, value))
         stream.wrong = ''
         stream.received += 1

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decides who drives and publishes `command`: the policy's chunk, the operator's twist, or a standstill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from builtin_interfaces.msg import Time
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Header
+
+from igrft.config import RobotConfig, named
+from igrft.control.arbiter import Arbiter, ArbiterConfig, Decision
+from igrft.control.chunks import ChunkConfig
+from igrft.ros import messages, qos
+from igrft.ros.clocks import control_timer
+from igrft.ros.diagnostics import Diagnostics, Rate, Status
+from igrft.ros.parameters import Common, declare, parameter
+from igrft.ros.runtime import spin
+from igrft.types import Kind, Mode
+from igrft_msgs.msg import (
+    ActionChunk,
+    Command,
+    EpisodeStatus,
+    Intervention,
+    SafetyStatus,
+    Teleop,
+    TeleopEvent,
+)
+
+
+@dataclass(frozen=True)
+class Parameters(Common):
+    replan_steps: int = parameter(4, 'executed policy steps after which a fresh chunk is wanted', minimum=1, maximum=1000)
+    blend_time: float = parameter(0.1, 'over which a new chunk takes over (real time)', unit='s', minimum=0.0, maximum=2.0)
+    request_timeout: float = parameter(
+        0.5, 'after which an unanswered request is made again', unit='s', minimum=0.02, maximum=60.0
+    )
+    teleop_timeout: float = parameter(
+        0.06, 'without operator input after which his command is zero', unit='s', minimum=0.02, maximum=1.0
+    )
+    teleop_lost: float = parameter(
+        0.5, 'without operator input after which the policy is paused', unit='s', minimum=0.02, maximum=10.0
+    )
+    lockstep_teleop: bool = parameter(True, 'in lock-step wait for the teleop/command of each tick')
+    require_episode: bool = parameter(True, 'hold while no episode records; false drives without an episode manager')
+
+
+class ArbiterNode(Node):
+    """Real time: a timer at the control rate. Lock-step: a tick is answered when its inputs are there."""
+
+    def __init__(self) -> None:
+        super().__init__('arbiter_node')
+        self.parameters = declare(self, Parameters)
+        p = self.parameters
+        self.robot = named('robots', p.robot, RobotConfig)
+        chunks = ChunkConfig(
+            action_dim=self.robot.action_dim,
+            replan_steps=p.replan_steps,
+            blend_time=0.0 if p.lockstep else p.blend_time,
+            prefetch=not p.lockstep,
+            request_timeout=p.request_timeout,
+        )
+        self.arbiter = Arbiter(
+            ArbiterConfig(
+                chunks=chunks, lockstep=p.lockstep, teleop_timeout=p.teleop_timeout, teleop_lost=p.teleop_lost
+            )
+        )
+        self._tick: Time | None = None
+        self._answer: Command | None = None
+        self._teleop_stamp: Time | None = None
+        self._episode = ''
+        self._commands = Rate()
+        self._waiting_since = 0.0
+
+        self._command = qos.create_publisher(self, Command, 'command', qos.COMMAND)
+        self._request = qos.create_publisher(self, Header, 'policy/request', qos.COMMAND)
+        self._intervention = qos.create_publisher(self, Intervention, 'intervention', qos.LATCHED)
+        qos.create_subscription(self, JointState, 'joint_states', self._on_joints, qos.SENSOR)
+        qos.create_subscription(self, ActionChunk, 'policy/action_chunk', self._on_chunk, qos.COMMAND)
+        qos.create_subscription(self, Teleop, 'teleop/command', self._on_teleop, qos.COMMAND)
+        qos.create_subscription(self, TeleopEvent, 'teleop/event', self._on_event, qos.EVENT)
+        qos.create_subscription(self, EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED)
+        qos.create_subscription(self, SafetyStatus, 'safety/status', self._on_safety, qos.LATCHED)
+        components = {'arbiter': self._arbiter_status, 'policy': self._policy_status}
+        self._diagnostics = Diagnostics(self, self.robot.name, components)
+        if not p.require_episode:
+            self.arbiter.start(Kind.ROLLOUT, self._now())
+        if not p.lockstep:
+            control_timer(self, 1.0 / self.robot.control_rate, self._on_timer)
+        self._announce(self.get_clock().now().to_msg())
+
+    # Inputs -------------------------------------------------------------------------------------------------
+
+    def _on_joints(self, message: JointState) -> None:
+        if self.arbiter.takeover.mode is Mode.HOLD:
+            try:
+                n_arms = len(self.robot.arms)
+                _, openings = messages.joints_from(message, self.robot.joints, n_arms, 'joint_states')
+                self.arbiter.measured(openings)
+            except messages.MessageError as error:
+                self.get_logger().error(str(error), throttle_duration_sec=2.0)
+        if self.parameters.lockstep:
+            repeated = message.header.stamp == self._tick
+            self._tick = message.header.stamp
+            self._advance(repeated)
+
+    def _on_chunk(self, message: ActionChunk) -> None:
+        try:
+            reason = self.arbiter.chunk(messages.chunk_from(message, 'policy/action_chunk'), self._now())
+        except messages.MessageError as error:
+            reason = str(error)
+        if reason:
+            self.get_logger().warning(f'policy/action_chunk: {reason}', throttle_duration_sec=1.0)
+        self._advance()
+
+    def _on_teleop(self, message: Teleop) -> None:
+        reason = self.arbiter.teleop(messages.teleop_from(message), self._now(), time.monotonic())
+        if reason:
+            self.get_logger().error(f'teleop/command: {reason}', throttle_duration_sec=1.0)
+        self._teleop_stamp = message.header.stamp
+        if self.arbiter.changed and not self.parameters.lockstep:
+            self._on_timer()  # a takeover does not wait for the next tick
+        self._advance()
+
+    def _on_event(self, message: TeleopEvent) -> None:
+        if message.event == 'pause':
+            self.arbiter.pause(self._now())
+            self._advance()
+
+    def _on_episode(self, message: EpisodeStatus) -> None:
+        if message.state != EpisodeStatus.STATE_RECORDING:
+            self._episode = ''
+            if self.parameters.require_episode:
+                self.arbiter.stop(self._now())
+        elif message.episode_id != self._episode:
+            self._episode = message.episode_id
+            self._answer = None
+            try:
+                self.arbiter.stop(self._now())
+                self.arbiter.start(Kind(message.kind), self._now())
+            except ValueError as error:
+                self.get_logger().error(f'episode/status: {error}; the arm holds')
+        if self.parameters.lockstep and self.arbiter.changed:
+            self._announce(self.get_clock().now().to_msg())
+        self._advance()
+
+    def _on_safety(self, message: SafetyStatus) -> None:
+        self.arbiter.emergency(message.state == SafetyStatus.STATE_E_STOP, self._now())
+        self._advance()
+
+    # The tick -----------------------------------------------------------------------------------------------
+
+    def _on_timer(self) -> None:
+        self._send(self.arbiter.step(self._now(), time.monotonic()), self.get_clock().now().to_msg())
+
+    def _advance(self, repeated: bool = False) -> None:
+        """Lock-step: answer the tick once all of its inputs are there; a repeated tick gets the same answer."""
+        tick = self._tick
+        if not self.parameters.lockstep or tick is None or self.arbiter.takeover.mode is Mode.HOLD:
+            return
+        if self._answer is not None and self._answer.header.stamp == tick:
+            if repeated:
+                self._command.publish(self._answer)
+            return
+        if self.parameters.lockstep_teleop and self._teleop_stamp != tick:
+            return
+        decision = self.arbiter.step(self._now())
+        self._send(decision, tick)
+        if repeated and decision.command is None and not decision.request:
+            self._publish_request(tick)
+
+    def _send(self, decision: Decision, stamp: Time) -> None:
+        if decision.changed:
+            self._announce(stamp)
+        if decision.request:
+            self._waiting_since = time.monotonic()
+            self._publish_request(stamp)
+        if decision.command is not None:
+            self._answer = messages.command_msg(decision.command, stamp, self.robot.base_frame)
+            self._command.publish(self._answer)
+            self._commands.tick()
+
+    def _publish_request(self, stamp: Time) -> None:
+        self._request.publish(Header(stamp=stamp, frame_id=self.robot.base_frame))
+
+    def _announce(self, stamp: Time) -> None:
+        takeover = self.arbiter.takeover
+        message = Intervention(mode=int(takeover.mode), count=takeover.count, reason=takeover.reason)
+        message.header = Header(stamp=stamp, frame_id=self.robot.base_frame)
+        self._intervention.publish(message)
+
+    def _now(self) -> float:
+        """Lock-step: the tick's stamp; real time: the node's clock. [s]"""
+        if self.parameters.lockstep:
+            return messages.seconds_of(self._tick) if self._tick is not None else 0.0
+        return self.get_clock().now().nanoseconds * 1e-9
+
+    # Diagnostics --------------------------------------------------------------------------------------------
+
+    def _arbiter_status(self) -> Status:
+        takeover = self.arbiter.takeover
+        values = {
+            'mode': takeover.mode.name,
+            'takeovers': takeover.count,
+            'teleop rejected': self.arbiter.rejected,
+            **self._commands.report('command'),
+        }
+        return Status('ok', takeover.mode.name.lower(), values)
+
+    def _policy_status(self) -> Status:
+        chunks = self.arbiter.chunks
+        values = {'chunks refused': chunks.refused, 'latency [ms]': f'{1e3 * chunks.latency:.0f}'}
+        silence = time.monotonic() - self._waiting_since
+        if self.arbiter.waits_for_chunk(self._now()) and silence > 2.0:
+            return Status('warn', f'no usable policy/action_chunk for {silence:.0f} s', values)
+        return Status('ok', 'ok', values)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return spin(ArbiterNode, argv)

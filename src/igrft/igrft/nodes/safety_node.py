@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Last in the chain of command: answers each `command` at once, and silence with a zero twist."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.node import Node
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from igrft.config import RobotConfig, named
+from igrft.control import inputs
+from igrft.control.safety import SafetyFilter, State, Verdict
+from igrft.ros import messages, qos
+from igrft.ros.clocks import control_timer
+from igrft.ros.diagnostics import Diagnostics, Rate, Status
+from igrft.ros.parameters import Common, declare, parameter
+from igrft.ros.runtime import spin
+from igrft.types import Source
+from igrft_msgs.msg import Command, EpisodeStatus, GripperCommand, SafetyStatus, TeleopEvent
+
+
+@dataclass(frozen=True)
+class Parameters(Common):
+    command_timeout: float = parameter(
+        0.08, 'without a command after which the twist is zero', unit='s', minimum=0.02, maximum=1.0
+    )
+    pose_timeout: float = parameter(
+        0.25, 'without a tool pose after which commands are refused', unit='s', minimum=0.02, maximum=5.0
+    )
+    halt_duration: float = parameter(
+        0.5, 'for which the zero twist is repeated before the node falls silent', unit='s', minimum=0.0, maximum=60.0
+    )
+
+
+class SafetyNode(Node):
+    """Real time: a command is judged on arrival. Lock-step: when the tool pose of its tick is there, too."""
+
+    def __init__(self) -> None:
+        super().__init__('safety_node')
+        self.parameters = declare(self, Parameters)
+        self.robot = named('robots', self.parameters.robot, RobotConfig)
+        arms = self.robot.arms
+        self.filter = SafetyFilter(self.robot.limits, len(arms))
+        self._positions = np.full((len(arms), 3), np.nan)
+        self._pose_received = [-np.inf] * len(arms)
+        self._pose_stamps: list[Time | None] = [None] * len(arms)
+        self._pending: Command | None = None
+        self._handled: Time | None = None
+        self._verdict: Verdict = self.filter.halt(text='no command yet')
+        self._last_output = -np.inf
+        self._last_command = -np.inf
+        self._recording = False
+        self._reported: tuple[State, str] | None = None
+        self._commands = Rate()
+
+        prefixes = [''] if len(arms) == 1 else [f'{arm}/' for arm in arms]
+        self._executed = qos.create_publisher(self, Command, 'executed_action', qos.EVENT)
+        self._gripper = qos.create_publisher(self, GripperCommand, 'gripper/command', qos.COMMAND)
+        self._status = qos.create_publisher(self, SafetyStatus, 'safety/status', qos.LATCHED)
+        self._twists = [
+            qos.create_publisher(self, TwistStamped, f'{prefix}servo_node/delta_twist_cmds', qos.COMMAND)
+            for prefix in prefixes
+        ]
+        for arm, prefix in enumerate(prefixes):
+            qos.create_subscription(
+                self, PoseStamped, f'{prefix}ee_pose', lambda m, arm=arm: self._on_pose(m, arm), qos.SENSOR
+            )
+        qos.create_subscription(self, Command, 'command', self._on_command, qos.COMMAND)
+        qos.create_subscription(self, TeleopEvent, 'teleop/event', self._on_event, qos.EVENT)
+        qos.create_subscription(self, EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED)
+        # A stop must be heard from everyone: a volatile publisher does not match a latched subscription, and
+        # a volatile subscription does not hear what was latched before it came.
+        for profile in (qos.LATCHED, qos.EVENT):
+            qos.create_subscription(self, Bool, 'e_stop', self._on_e_stop, profile)
+        self.create_service(Trigger, '~/e_stop_reset', self._on_reset)
+        self._diagnostics = Diagnostics(self, self.robot.name, {'safety': self._component}, self._report)
+        self._watch = None
+        if not self.parameters.lockstep:
+            # Every command winds it up again, so that it fires only when they stop coming.
+            self._watch = control_timer(self, self.parameters.command_timeout, self._on_silence)
+        self._report()
+
+    # Inputs -------------------------------------------------------------------------------------------------
+
+    def _on_pose(self, message: PoseStamped, arm: int) -> None:
+        point = message.pose.position
+        self._positions[arm] = (point.x, point.y, point.z)
+        self._pose_received[arm] = time.monotonic()
+        self._pose_stamps[arm] = message.header.stamp
+        if self.parameters.lockstep:
+            self._advance()
+
+    def _on_command(self, message: Command) -> None:
+        self._last_command = time.monotonic()
+        self._commands.tick()
+        if self.parameters.lockstep:
+            if message.header.stamp == self._handled:
+                # The cell did not get the answer: say it again. It was executed, and recorded, once.
+                self._publish_motion(message.header.stamp)
+                return
+            self._pending = message
+            self._advance()
+            return
+        now = self.get_clock().now()
+        period = 1.0 / self.robot.control_rate
+        elapsed = now.nanoseconds * 1e-9 - self._last_output
+        known = self._last_command - min(self._pose_received) <= self.parameters.pose_timeout
+        self._answer(message, self._positions if known else None, float(np.clip(elapsed, 1e-3, 2 * period)))
+        if self._watch is not None:
+            self._watch.reset()
+
+    def _advance(self) -> None:
+        """Lock-step: judge the pending command once every tool pose of its tick is there."""
+        message = self._pending
+        if message is not None and all(stamp == message.header.stamp for stamp in self._pose_stamps):
+            self._pending = None
+            self._handled = message.header.stamp
+            self._answer(message, self._positions, 1.0 / self.robot.policy_rate)
+
+    def _on_event(self, message: TeleopEvent) -> None:
+        if message.event == 'e_stop':
+            # A press has no release of its own: it latches and does not stay asserted.
+            self._stop(f'{message.device} button', True)
+            self.filter.e_stop(f'{message.device} button', False)
+
+    def _on_e_stop(self, message: Bool) -> None:
+        self._stop('e_stop', message.data)
+
+    def _on_episode(self, message: EpisodeStatus) -> None:
+        self._recording = message.state == EpisodeStatus.STATE_RECORDING
+        if message.state == EpisodeStatus.STATE_RESETTING:
+            self.filter.restart()
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        reason = self.filter.reset()
+        response.success, response.message = not reason, reason or 'reset'
+        if not reason:
+            self.get_logger().info('emergency stop reset')
+            self._verdict = self.filter.halt(text='reset, waiting for commands')
+            self._report()
+        return response
+
+    # Outputs ------------------------------------------------------------------------------------------------
+
+    def _stop(self, cause: str, asserted: bool) -> None:
+        before = self.filter.stopped
+        self.filter.e_stop(cause, asserted)
+        if self.filter.stopped and not before:
+            self.get_logger().error(f"EMERGENCY STOP by '{cause}'; reset with the service ~/e_stop_reset")
+            self._halt(self.filter.halt(State.E_STOP, f'emergency stop: {cause}'))
+
+    def _on_silence(self) -> None:
+        silence = time.monotonic() - self._last_command
+        self.filter.idle()
+        if silence <= self.parameters.halt_duration + self.parameters.command_timeout:
+            state = State.E_STOP if self.filter.stopped else State.STALE
+            self._halt(self.filter.halt(state, f'no command for more than {self.parameters.command_timeout:g} s'))
+
+    def _halt(self, verdict: Verdict) -> None:
+        stamp = self.get_clock().now().to_msg()
+        command = inputs.Command(messages.seconds_of(stamp), verdict.action, Source.HOLD)
+        self._publish(verdict, command, stamp)
+
+    def _answer(self, message: Command, positions: np.ndarray | None, dt: float) -> None:
+        command = messages.command_from(message)
+        verdict = self.filter.filter(command.action, positions, dt)
+        stands = verdict.state in (State.INVALID, State.E_STOP)
+        source = Source.HOLD if stands else command.source
+        self._publish(verdict, replace(command, action=verdict.action, source=source), message.header.stamp)
+        if verdict.state is State.INVALID:
+            self.get_logger().error(verdict.text, throttle_duration_sec=1.0)
+
+    def _publish(self, verdict: Verdict, command: inputs.Command, stamp: Time) -> None:
+        before, self._verdict = self._verdict, verdict
+        self._publish_motion(stamp)
+        self._executed.publish(messages.command_msg(command, stamp, self.robot.base_frame))
+        self._last_output = self.get_clock().now().nanoseconds * 1e-9
+        # Limits come and go many times a second; the second's report is soon enough for them.
+        mild = (State.OK, State.LIMITED)
+        if verdict.state is not before.state and not (verdict.state in mild and before.state in mild):
+            self._report()
+
+    def _publish_motion(self, stamp: Time) -> None:
+        action = self._verdict.action
+        for publisher, twist in zip(self._twists, inputs.twists_of(action), strict=True):
+            publisher.publish(messages.twist_msg(twist, stamp, self.robot.base_frame))
+        # Before the first command nobody has said where the grippers should be.
+        if self.filter.openings is not None or self.parameters.lockstep:
+            self._gripper.publish(messages.gripper_msg(inputs.openings_of(action), stamp))
+
+    def _report(self) -> None:
+        message = SafetyStatus(
+            state=int(self._verdict.state),
+            text=self._verdict.text,
+            rejected=self.filter.rejected,
+            limited=self.filter.limited,
+        )
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.header.frame_id = self.robot.base_frame
+        self._status.publish(message)
+
+    def _component(self) -> Status:
+        state = self._verdict.state
+        values = {
+            'state': state.name,
+            'rejected': self.filter.rejected,
+            'limited': self.filter.limited,
+            **self._commands.report('command'),
+        }
+        trouble = state in (State.INVALID, State.E_STOP) or (state is State.STALE and self._recording)
+        return Status('error' if trouble else 'ok', self._verdict.text, values)
+
+    def close(self) -> None:
+        """The last thing said is a standstill."""
+        self._halt(self.filter.halt(text='the safety node ends'))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return spin(SafetyNode, argv)

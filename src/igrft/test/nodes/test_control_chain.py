@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control chain as real processes over DDS: whatever dies or lies upstream, the arm gets a zero twist."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from array import array
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip('rclpy', reason='needs ROS 2')
+
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool, Header
+from std_srvs.srv import Trigger
+
+from igrft.ros import qos
+from igrft_msgs.msg import (
+    ActionChunk,
+    Command,
+    EpisodeStatus,
+    GripperCommand,
+    Intervention,
+    SafetyStatus,
+    Teleop,
+)
+
+DOMAIN = 141
+PATIENCE = 10.0
+"""[s] until something that must happen counts as not happening; far above what it takes"""
+
+
+class Process:
+    """A node as a process of its own."""
+
+    def __init__(self, node: str, *parameters: str) -> None:
+        main = f'from igrft.nodes.{node} import main; raise SystemExit(main())'
+        arguments = [word for parameter in parameters for word in ('-p', parameter)]
+        self.process = subprocess.Popen(
+            [sys.executable, '-c', main, '--ros-args', *arguments],
+            env={**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN)},
+        )
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=PATIENCE)
+
+
+class Rig:
+    """Plays robot, policy, operator and episode manager, and keeps what the chain sends."""
+
+    def __init__(self, context: rclpy.Context, lockstep: bool) -> None:
+        self.lockstep = lockstep
+        self.node = rclpy.create_node('rig', context=context)
+        self.executor = SingleThreadedExecutor(context=context)
+        self.executor.add_node(self.node)
+        self.received: dict[str, list] = {}
+        for topic, kind, profile in (
+            ('servo_node/delta_twist_cmds', TwistStamped, qos.EVENT),
+            ('gripper/command', GripperCommand, qos.EVENT),
+            ('executed_action', Command, qos.EVENT),
+            ('policy/request', Header, qos.EVENT),
+            ('intervention', Intervention, qos.LATCHED),
+            ('safety/status', SafetyStatus, qos.LATCHED),
+            ('command', Command, qos.EVENT),
+        ):
+            self.received[topic] = []
+            qos.create_subscription(self.node, kind, topic, self.received[topic].append, profile)
+        self.publishers = {
+            topic: qos.create_publisher(self.node, kind, topic, profile)
+            for topic, kind, profile in (
+                ('joint_states', JointState, qos.SENSOR),
+                ('ee_pose', PoseStamped, qos.SENSOR),
+                ('policy/action_chunk', ActionChunk, qos.COMMAND),
+                ('teleop/command', Teleop, qos.COMMAND),
+                ('episode/status', EpisodeStatus, qos.LATCHED),
+                ('e_stop', Bool, qos.LATCHED),
+            )
+        }
+        self.reset = self.node.create_client(Trigger, 'safety_node/e_stop_reset')
+        self.sensors_on = not lockstep
+        self.teleop: Teleop | None = None
+        self.timer = self.node.create_timer(0.02, self._sense)
+        self.episodes = 0
+
+    def _sense(self) -> None:
+        if self.sensors_on:
+            self.sense(self.node.get_clock().now().to_msg())
+            if self.teleop is not None:
+                self.publish('teleop/command', self.teleop)
+
+    def sense(self, stamp) -> None:
+        joints = JointState(name=[*(f'joint{i}' for i in range(1, 8)), 'gripper'], position=[0.0] * 7 + [0.25])
+        joints.header.stamp = stamp
+        pose = PoseStamped()
+        pose.header.stamp = stamp
+        pose.pose.position.x, pose.pose.position.z = 0.5, 0.3
+        pose.pose.orientation.w = 1.0
+        self.publish('ee_pose', pose)
+        self.publish('joint_states', joints)
+
+    def publish(self, topic: str, message) -> None:
+        self.publishers[topic].publish(message)
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, f'never happened: {what}'
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def connected(self) -> None:
+        nodes = {'arbiter_node', 'safety_node'}
+        self.until(lambda: nodes <= set(self.node.get_node_names()), 'nodes up')
+        self.until(
+            lambda: all(p.get_subscription_count() for p in self.publishers.values()), 'subscriptions matched'
+        )
+        self.until(lambda: all(self.node.count_publishers(t) for t in self.received), 'publishers matched')
+        self.until(self.reset.service_is_ready, 'service up')
+
+    def episode(self, kind: str = 'correction') -> None:
+        self.episodes += 1
+        for state in (EpisodeStatus.STATE_RESETTING, EpisodeStatus.STATE_RECORDING):
+            message = EpisodeStatus(state=state, episode_id=f'e{self.episodes}', kind=kind)
+            self.publish('episode/status', message)
+            if state == EpisodeStatus.STATE_RESETTING:
+                self.until(lambda: self.mode() == Intervention.MODE_HOLD, 'hold while resetting')
+
+    def idle(self) -> None:
+        self.publish('episode/status', EpisodeStatus(state=EpisodeStatus.STATE_IDLE))
+        self.until(lambda: self.mode() == Intervention.MODE_HOLD, 'hold')
+
+    def mode(self) -> int:
+        return self.received['intervention'][-1].mode if self.received['intervention'] else -1
+
+    def state(self) -> int:
+        return self.received['safety/status'][-1].state if self.received['safety/status'] else -1
+
+    def chunk(self, value: float, stamp, horizon: int = 8) -> ActionChunk:
+        actions = np.tile(np.float32([value, 0, 0, 0, 0, 0, 0.5]), (horizon, 1))
+        message = ActionChunk(horizon=horizon, dim=7, step_dt=0.1, checkpoint='c1')
+        message.actions = array('f', actions.tobytes())
+        message.header.stamp = stamp
+        return message
+
+    def drive(self, value: float = 0.1) -> None:
+        """Answer requests until the policy's twist reaches the servo."""
+        self.clear()
+
+        def driving() -> bool:
+            requests = self.received['policy/request']
+            if requests:
+                self.publish('policy/action_chunk', self.chunk(value, requests.pop().stamp))
+            return any(abs(t.twist.linear.x - value) < 1e-6 for t in self.twists())
+
+        self.until(driving, 'the policy drives')
+
+    def operator(self, value: float, engaged: bool) -> None:
+        message = Teleop(device='test', connected=True, engaged=engaged)
+        message.action = array('f', [value, 0, 0, 0, 0, 0, 0.7])
+        message.header.stamp = self.node.get_clock().now().to_msg()
+        self.teleop = message
+
+    def twists(self) -> list[TwistStamped]:
+        return self.received['servo_node/delta_twist_cmds']
+
+    def stands(self) -> bool:
+        return bool(self.twists()) and self.twists()[-1].twist == TwistStamped().twist
+
+    def clear(self) -> None:
+        for messages in self.received.values():
+            messages.clear()
+
+
+@pytest.fixture
+def rig_of() -> Iterator[Callable[..., tuple[Rig, Process, Process]]]:
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=DOMAIN)
+    processes: list[Process] = []
+    rigs: list[Rig] = []
+
+    def make(*parameters: str) -> tuple[Rig, Process, Process]:
+        processes.extend((Process('arbiter_node', *parameters), Process('safety_node', *parameters[:1])))
+        rigs.append(Rig(context, 'lockstep:=true' in parameters))
+        rigs[0].connected()
+        return rigs[0], processes[0], processes[1]
+
+    yield make
+    for process in processes:
+        process.kill()
+    for rig in rigs:
+        rig.executor.shutdown()
+        rig.node.destroy_node()
+    context.try_shutdown()
+
+
+def test_faults_in_real_time(rig_of) -> None:
+    rig, arbiter, safety = rig_of('lockstep:=false', 'blend_time:=0.0')
+
+    # A policy that falls silent: its chunk runs out, the arm stands, grippers as they are.
+    rig.episode()
+    rig.drive()
+    rig.clear()
+    rig.until(rig.stands, 'zero twist after the chunk has run out')
+    assert rig.received['executed_action'][-1].source == Command.SOURCE_HOLD
+    assert rig.received['gripper/command'][-1].opening[0] == pytest.approx(0.5)
+
+    # NaN in a chunk: refused, and asked for again.
+    rig.clear()
+    rig.publish('policy/action_chunk', rig.chunk(float('nan'), rig.node.get_clock().now().to_msg()))
+    rig.until(lambda: len(rig.received['policy/request']) > 0, 'a fresh chunk is asked for')
+    rig.drive()
+
+    # Takeover: the chunk is dropped, the operator's twist is the next that moves.
+    rig.operator(-0.2, engaged=True)
+    rig.until(lambda: rig.mode() == Intervention.MODE_CORRECTING, 'takeover')
+    rig.until(lambda: rig.twists()[-1].twist.linear.x == pytest.approx(-0.2), "the operator's twist")
+    assert rig.received['intervention'][-1].count == 1
+    assert rig.received['executed_action'][-1].source == Command.SOURCE_HUMAN
+
+    # NaN from the operator's device: never on the wire; his silence is a zero twist.
+    rig.operator(float('nan'), engaged=True)
+    rig.clear()
+    rig.until(rig.stands, 'zero twist for a NaN input')
+
+    # Release: asks for a chunk from an observation after the release, and takes no older one.
+    rig.operator(-0.2, engaged=True)
+    rig.until(lambda: rig.twists()[-1].twist.linear.x == pytest.approx(-0.2), 'input is good again')
+    before_release = rig.node.get_clock().now().to_msg()
+    rig.clear()
+    rig.operator(0.0, engaged=False)
+    rig.until(lambda: len(rig.received['policy/request']) > 0, 'a fresh chunk is asked for')
+    request = rig.received['policy/request'][0].stamp
+    assert (request.sec, request.nanosec) > (before_release.sec, before_release.nanosec)
+    rig.publish('policy/action_chunk', rig.chunk(0.3, before_release))
+    rig.drive(0.15)
+    assert all(t.twist.linear.x != pytest.approx(0.3) for t in rig.twists())
+
+    # Emergency stop: latched, and only reset when it is released and nobody asks for motion.
+    rig.publish('e_stop', Bool(data=True))
+    rig.until(lambda: rig.state() == SafetyStatus.STATE_E_STOP and rig.stands(), 'emergency stop')
+    rig.until(lambda: rig.mode() == Intervention.MODE_HOLD, 'the arbiter holds')
+    assert not call(rig).success
+    rig.publish('e_stop', Bool(data=False))
+    rig.until(lambda: call(rig).success, 'reset')
+    rig.until(lambda: rig.mode() == Intervention.MODE_PAUSED, 'paused after a reset')
+
+    # The arbiter dies: the safety node stands by itself.
+    rig.idle()
+    rig.episode()
+    rig.drive()
+    rig.clear()
+    arbiter.kill()
+    rig.until(lambda: rig.state() == SafetyStatus.STATE_STALE and rig.stands(), 'zero twist')
+    assert rig.received['executed_action'][-1].source == Command.SOURCE_HOLD
+
+    everything = [v for m in rig.twists() for v in (m.twist.linear.x, m.twist.angular.z)]
+    assert np.isfinite(everything).all()
+    rig.clear()
+    assert safety.end() == 0
+    rig.until(rig.stands, 'a last zero twist when the safety node ends')
+
+
+def call(rig: Rig) -> Trigger.Response:
+    future = rig.reset.call_async(Trigger.Request())
+    rig.until(future.done, 'the service answers')
+    return future.result()
+
+
+def test_lockstep_answers_every_tick_once_whatever_the_order(rig_of) -> None:
+    rig, *_ = rig_of('lockstep:=true', 'replan_steps:=2')
+    rig.sense(stamp_of(0))
+    rig.episode()
+
+    def answered(tick: int) -> bool:
+        return any(m.header.stamp == stamp_of(tick) for m in rig.received['gripper/command'])
+
+    for tick in range(6):
+        human = tick == 3
+        teleop = Teleop(device='test', connected=True, engaged=human, action=array('f', [-0.1, 0, 0, 0, 0, 0, 1]))
+        teleop.header.stamp = stamp_of(tick)
+        if tick % 2:
+            rig.publish('teleop/command', teleop)
+            rig.sense(stamp_of(tick))
+        else:
+            rig.sense(stamp_of(tick))
+            rig.publish('teleop/command', teleop)
+        if tick in (0, 2, 4):  # at the start, after two steps, and afresh after the takeover
+            rig.until(lambda: len(rig.received['policy/request']) > 0, f'request of tick {tick}')
+            assert not answered(tick)
+            assert rig.received['policy/request'].pop().stamp == stamp_of(tick)
+            rig.publish('policy/action_chunk', rig.chunk(0.01 * (tick + 1), stamp_of(tick)))
+        rig.until(lambda tick=tick: answered(tick), f'answer of tick {tick}')
+
+    rig.until(lambda: len(rig.received['executed_action']) == 6, 'six executed actions')
+    executed = rig.received['executed_action']
+    assert [m.header.stamp for m in executed] == [stamp_of(tick) for tick in range(6)]
+    assert [m.source for m in executed] == [0, 0, 0, 1, 0, 0]
+    assert [m.chunk_step for m in executed] == [0, 1, 0, -1, 0, 1]
+    assert [m.action[0] for m in executed] == pytest.approx([0.01, 0.01, 0.03, -0.1, 0.05, 0.05])
+
+    # The cell did not hear the answer and says its tick again: same answer, executed once.
+    rig.clear()
+    rig.sense(stamp_of(5))
+    rig.until(lambda: answered(5), 'the answer again')
+    assert not rig.received['executed_action']
+
+
+def stamp_of(tick: int):
+    from igrft.ros.messages import time_msg
+
+    return time_msg(round(0.1 * (tick + 1), 9))

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from igrft.config import ConfigError, config_dir, nearest, parse
+from igrft.config import as_dict, config_dir, load, nearest, parse
 from igrft.policies.compact_flow import CompactFlow, CompactFlowConfig
 from igrft.policies.pi0 import Pi0, Pi0Config
 from igrft.policies.protocol import Policy, PolicyError, PolicySpec
@@ -19,6 +18,18 @@ FAMILIES: dict[str, tuple[type[Any], type[Any]]] = {
     Pi0.name: (Pi0, Pi0Config),
 }
 """Family name to its policy class and its configuration class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyFile:
+    """A file of ``config/policies``."""
+
+    family: str
+    """a key of :data:`FAMILIES`"""
+    spec: dict[str, Any] = field(default_factory=dict)
+    """of :class:`PolicySpec`, what the robot does not decide: image_size, horizon"""
+    model: dict[str, Any] = field(default_factory=dict)
+    """the family's own settings"""
 
 
 def known() -> list[str]:
@@ -32,10 +43,22 @@ def _family(name: object, where: str) -> tuple[type[Any], type[Any]]:
     return FAMILIES[str(name)]
 
 
+def _read(name: str, overrides: Sequence[str]) -> tuple[Path, dict[str, Any]]:
+    path = Path(name) if name.endswith(('.yaml', '.yml')) else config_dir() / 'policies' / f'{name}.yaml'
+    if not path.is_file():
+        raise PolicyError(f"unknown policy '{name}'; {nearest(path.stem, known())}")
+    file = load(path, PolicyFile, overrides)
+    return path, {'family': file.family, 'spec': file.spec, 'model': file.model}
+
+
+def read_spec(name: str, overrides: Sequence[str], spec: Mapping[str, Any]) -> PolicySpec:
+    """The spec that :func:`create` would give a policy."""
+    path, data = _read(name, overrides)
+    return parse({**data['spec'], **spec}, PolicySpec, f'{path}: spec')
+
+
 def create(name: str, *, overrides: Sequence[str] = (), **spec: Any) -> Policy:
     """A new policy from ``config/policies/<name>.yaml`` (or the path of such a file).
-
-    The file has ``family``, ``spec`` (image_size, horizon …) and ``model`` (the family's own settings).
 
     Args:
         name: of the configuration.
@@ -45,32 +68,16 @@ def create(name: str, *, overrides: Sequence[str] = (), **spec: Any) -> Policy:
     Raises:
         PolicyError, ConfigError: naming the file and the key, and the nearest known one.
     """
-    path = Path(name) if name.endswith(('.yaml', '.yml')) else config_dir() / 'policies' / f'{name}.yaml'
-    if not path.is_file():
-        raise PolicyError(f"unknown policy '{name}'; {nearest(path.stem, known())}")
-    data = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
-    for override in overrides:
-        key, _, value = override.partition('=')
-        node = data
-        *parents, last = key.split('.')
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[last] = yaml.safe_load(value)
-    unknown = set(data) - {'family', 'spec', 'model'}
-    if unknown:
-        key = sorted(unknown)[0]
-        raise ConfigError(f"{path}: unknown key '{key}'; {nearest(key, ('family', 'spec', 'model'))}")
-    policy_class, config_class = _family(data.get('family'), str(path))
-    own = parse({**data.get('spec', {}), **spec}, PolicySpec, f'{path}: spec')
-    config = parse(data.get('model', {}), config_class, f'{path}: model')
+    path, data = _read(name, overrides)
+    policy_class, config_class = _family(data['family'], str(path))
+    own = parse({**data['spec'], **spec}, PolicySpec, f'{path}: spec')
+    config = parse(data['model'], config_class, f'{path}: model')
     policy: Policy = policy_class(own, config)
     return policy
 
 
 def describe(policy: Policy) -> dict[str, Any]:
     """What :func:`rebuild` needs, as plain data."""
-    from igrft.config import as_dict
-
     return {'family': policy.name, 'spec': as_dict(policy.spec), 'model': policy.config_dict()}
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 class TrunkConfig:
     """The trunk's size."""
 
-    stem: int = 24
+    stem: int = 16
     width: int = 32
     keypoints: int = 24
     """a camera"""
@@ -58,11 +58,14 @@ class KeypointNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         x = image.movedim(-1, 1).to(self.stem.weight.dtype).div(127.5).sub(1.0)
         x = x.contiguous(memory_format=torch.channels_last)
-        heat = self.heat(self.body(self.stem(x))).flatten(2).float()
-        share = (heat * self.sharpness.float()[:, None]).softmax(-1)
-        position = share @ self.grid
-        strength = (share * heat).sum(-1)
-        return torch.cat([position.flatten(1), 0.1 * strength], -1)
+        heat = self.heat(self.body(self.stem(x)))
+        # Half precision is good enough to find a keypoint, not to say where it is.
+        with torch.autocast('cpu', enabled=False):
+            flat = heat.float().flatten(2)
+            share = (flat * self.sharpness[:, None]).softmax(-1)
+            position = share @ self.grid
+            strength = (share * flat).sum(-1)
+            return torch.cat([position.flatten(1), 0.1 * strength], -1)
 
 
 class Trunk(nn.Module):
@@ -92,6 +95,10 @@ class Trunk(nn.Module):
     def forward(self, images: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
         """Features: the latent state [B, latent], then the normalised predictions [B, targets]."""
         seen = [self.eyes[name](images[name]) for name in self.cameras]
+        with torch.autocast('cpu', enabled=False):
+            return self._join(seen, proprio)
+
+    def _join(self, seen: list[Tensor], proprio: Tensor) -> Tensor:
         state = ((proprio - self.proprio_mean) / self.proprio_scale).clamp(-5, 5)
         latent = self.join(torch.cat([*seen, state], -1))
         if self.head is None:

@@ -77,6 +77,8 @@ class TrainingConfig:
     returns_every: int = 100
     """[steps] of the critic between two computations of its targets"""
     critic: CriticConfig = CriticConfig()
+    reward: str = 'hybrid'
+    """name or path of a config/reward file"""
     checkpoint_every: int = 200
     """[steps] between two savings of the training state"""
     log_every: int = 20

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Learning curves in TensorBoard's format, under ``<root>/curves/<checkpoint id>``.
+"""Learning curves in TensorBoard's format, under ``<root>/tensorboard/<checkpoint id>``.
 
 | tag | what |
 |---|---|

@@ -60,7 +60,7 @@ class StageRequest:
     """What to train.
 
     Attributes:
-        root: folder that has ``checkpoints`` and ``curves``.
+        root: folder that has ``checkpoints`` and ``tensorboard``.
         spec: action_dim, proprio_dim, cameras, step_dt of the robot.
         parent: checkpoint folder to start from; None starts SFT from random weights.
     """
@@ -73,6 +73,13 @@ class StageRequest:
     spec: dict[str, Any] = field(default_factory=dict)
     round: int = 0
     parent: Path | None = None
+
+
+def image_size(request: StageRequest) -> int:
+    """[px] side of the images that the request's policy takes: the parent's, or that of its configuration."""
+    if request.parent is not None:
+        return checkpoints.load(request.parent).policy.spec.image_size
+    return registry.read_spec(request.policy, request.policy_overrides, request.spec).image_size
 
 
 def checkpoint_id(request: StageRequest, config: TrainingConfig, episodes: Iterable[str]) -> str:
@@ -140,7 +147,7 @@ class StageRun:
         if parent is None:
             self._fit(policy, dataset)
         state = TrainingState(self.request.root / 'checkpoints' / f'.{name}.state')
-        curves = Curves(self.request.root / 'curves' / name, state.step())
+        curves = Curves(self.request.root / 'tensorboard' / name, state.step())
         try:
             critic = self._train_critic(policy, parent, dataset, state, curves) if self.stage.critic_steps else None
             self._train_policy(policy, critic, parent, dataset, state, curves)

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers `policy/request` with an action chunk from a fresh observation; swaps checkpoints between two inferences."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from geometry_msgs.msg import PoseStamped
+from igrft_msgs.msg import ActionChunk as ActionChunkMsg
+from igrft_msgs.msg import Checkpoint as CheckpointMsg
+from igrft_msgs.msg import EpisodeStatus
+from igrft_msgs.srv import LoadCheckpoint
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.executors import MultiThreadedExecutor
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Header
+
+from igrft.config import RobotConfig, TaskConfig, named
+from igrft.control.assembler import AssemblerConfig, ObservationAssembler
+from igrft.method.temperature import TemperatureConfig
+from igrft.policies.server import PolicyServer, Swap
+from igrft.policies.serving import Agent
+from igrft.ros import qos
+from igrft.ros.diagnostics import Diagnostics, Rate, Status
+from igrft.ros.lifecycle import Lifecycle, autostart_parameter
+from igrft.ros.messages import MessageError, chunk_msg, image_array, joints_from, pose_from, seconds_of
+from igrft.ros.parameters import Common, declare, parameter
+from igrft.ros.runtime import spin
+from igrft.training import checkpoint as checkpoints
+from igrft.training.worker import robot_spec
+from igrft.types import ActionChunk, Kind
+
+LOAD_TIMEOUT = 60.0
+"""[s] that a caller of load_checkpoint waits at most."""
+
+
+@dataclass(frozen=True)
+class Parameters(Common):
+    """See the descriptions."""
+
+    policy: str = parameter('compact_flow', 'family or configuration that checkpoints should be of, for the log')
+    checkpoint: str = parameter('', "checkpoint folder to begin with; '' waits for one")
+    sigma_base: float = parameter(0.9, 'temperature above sigma_min where nothing is touched', minimum=0.0, maximum=3.0)
+    alpha: float = parameter(0.8, 'share of sigma_base that an interaction takes away', minimum=0.0, maximum=1.0)
+    sigma_min: float = parameter(0.1, 'least temperature', minimum=0.0, maximum=3.0)
+    evaluation_temperature: float = parameter(
+        -1.0, 'temperature in evaluation episodes; below 0: as in the others', minimum=-1.0, maximum=3.0
+    )
+    require_episode: bool = parameter(True, 'answer only while an episode records; false answers always')
+    max_skew: float = parameter(0.06, 'that the streams of one observation may differ by', unit='s', minimum=0.0, maximum=0.5)
+    autostart: bool = autostart_parameter()
+
+
+class PolicyNode(Lifecycle):
+    """Wires topics to the observation assembler and the policy server."""
+
+    def __init__(self) -> None:
+        super().__init__('policy_node')
+        self.p = declare(self, Parameters)
+        self.robot = named('robots', self.p.robot, RobotConfig)
+        self.task = named('tasks', self.p.task, TaskConfig)
+        self.temperature = TemperatureConfig(
+            sigma_base=self.p.sigma_base, alpha=self.p.alpha, sigma_min=self.p.sigma_min
+        )
+        self._requested: float | None = None
+        self._in_flight: float | None = None
+        self._answered: float | None = None
+        self._episode = ''
+        self._fixed: float | None = None
+        self._problem = 'no checkpoint yet'
+        self._last: ActionChunk | None = None
+        self._rate = Rate()
+
+    def configure(self) -> None:
+        torch.set_num_threads(1)
+        streams = AssemblerConfig(
+            cameras={camera.name: (camera.height, camera.width) for camera in self.robot.cameras},
+            n_joints=len(self.robot.joints),
+            arms=self.robot.arms,
+            max_skew=0.0 if self.p.lockstep else self.p.max_skew,
+        )
+        self._assembler = ObservationAssembler(streams, self.task.instruction)
+        self._server = PolicyServer(self._load, self._on_chunk, self._on_failed, self._on_swap)
+        self._chunks = qos.create_publisher(self, ActionChunkMsg, 'policy/action_chunk', qos.COMMAND)
+        subscribe = qos.create_subscription
+        subscriptions: list[tuple[Any, str, Callable[[Any], None], qos.Profile]] = [
+            (Header, 'policy/request', self._on_request, qos.COMMAND),
+            (EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED),
+            (CheckpointMsg, 'checkpoint', lambda m: self._on_checkpoint(m.path), qos.LATCHED),
+            (JointState, 'joint_states', self._on_joints, qos.SENSOR),
+        ]
+        for camera in self.robot.cameras:
+            topic = f'camera/{camera.name}/image_raw'
+            subscriptions.append((Image, topic, self._image_callback(camera.name, topic), qos.IMAGE))
+        for arm in self.robot.arms:
+            topic = 'ee_pose' if len(self.robot.arms) == 1 else f'{arm}/ee_pose'
+            subscriptions.append((PoseStamped, topic, self._pose_callback(arm, topic), qos.SENSOR))
+        self._subscriptions_ = [subscribe(self, *entry) for entry in subscriptions]
+        self._service = self.create_service(
+            LoadCheckpoint, '~/load_checkpoint', self._on_load, callback_group=ReentrantCallbackGroup()
+        )
+        self._diagnostics = Diagnostics(self, self.p.robot, {'policy': self._health})
+        if self.p.checkpoint:
+            self._on_checkpoint(self.p.checkpoint)
+
+    def deactivate(self) -> None:
+        self._requested = None
+
+    def cleanup(self) -> None:
+        self._server.close()
+        for subscription in self._subscriptions_:
+            self.destroy_subscription(subscription)
+        self.destroy_service(self._service)
+        self.destroy_publisher(self._chunks)
+
+    # Observations
+
+    def _image_callback(self, camera: str, topic: str) -> Callable[[Any], None]:
+        def take(message: Any) -> str:
+            return self._assembler.add_image(camera, seconds_of(message.header.stamp), image_array(message, topic))
+
+        return lambda message: self._take(take, message)
+
+    def _pose_callback(self, arm: str, topic: str) -> Callable[[Any], None]:
+        def take(message: Any) -> str:
+            return self._assembler.add_pose(seconds_of(message.header.stamp), *pose_from(message, topic), arm)
+
+        return lambda message: self._take(take, message)
+
+    def _on_joints(self, message: Any) -> None:
+        def take(message: Any) -> str:
+            found = joints_from(message, self.robot.joints, len(self.robot.arms), 'joint_states')
+            return self._assembler.add_joints(seconds_of(message.header.stamp), *found)
+
+        self._take(take, message)
+
+    def _take(self, take: Callable[[Any], str], message: Any) -> None:
+        """Hand a message to the assembler; what it refuses is told, not used."""
+        try:
+            problem = take(message)
+        except MessageError as error:
+            problem = str(error)
+        if problem:
+            self._on_error(problem)
+        self._advance()
+
+    # Requests
+
+    def _on_episode(self, message: Any) -> None:
+        recording = message.state == EpisodeStatus.STATE_RECORDING
+        if recording and message.episode_id != self._episode:
+            fixed = self.p.evaluation_temperature
+            self._fixed = fixed if message.kind == Kind.EVALUATION.value and fixed >= 0 else None
+            self._in_flight = self._answered = None
+            self._server.seed(message.seed)
+        self._episode = message.episode_id if recording else ''
+        if not recording and self.p.require_episode:
+            self._requested = None
+        self._advance()
+
+    def _on_request(self, message: Any) -> None:
+        stamp = seconds_of(message.stamp)
+        if stamp == self._in_flight:
+            return
+        if stamp == self._answered and self._last is not None:
+            # Asked again, the answer was lost: the same one, so that noise and result stay the same.
+            self._publish(self._last)
+            return
+        self._requested = stamp
+        self._advance()
+
+    def _advance(self) -> None:
+        """Answer the request as soon as the episode runs and an observation is new enough."""
+        ready = bool(self._episode) or not self.p.require_episode
+        if self._requested is None or not ready or not self.is_active:
+            return
+        observation = self._assembler.observation(self._requested)
+        if observation is not None:
+            self._in_flight, self._requested = self._requested, None
+            self._server.submit(observation, self._fixed)
+
+    def _on_chunk(self, chunk: ActionChunk) -> None:
+        self._answered, self._in_flight = self._in_flight, None
+        self._publish(chunk)
+
+    def _publish(self, chunk: ActionChunk) -> None:
+        if not self.is_active or not self.context.ok():
+            return
+        self._last = chunk
+        self._rate.tick()
+        self._chunks.publish(chunk_msg(chunk, self.p.policy, self.robot.base_frame))
+
+    # Checkpoints
+
+    def _load(self, path: Path) -> Agent:
+        found = checkpoints.load(path, robot_spec(self.robot))
+        return Agent(found.policy, found.critic, self.temperature, found.id)
+
+    def _on_checkpoint(self, path: str) -> None:
+        if Path(path).name != self._server.checkpoint:
+            self._server.load(Path(path).expanduser())
+
+    def _on_load(self, request: Any, response: Any) -> Any:
+        finished = threading.Event()
+        answers: list[Swap] = []
+
+        def done(swap: Swap) -> None:
+            answers.append(swap)
+            finished.set()
+
+        self._server.load(Path(request.path).expanduser(), done)
+        if not finished.wait(LOAD_TIMEOUT):
+            response.message = f'still loading after {LOAD_TIMEOUT:g} s'
+            return response
+        response.success, response.message, response.id = not answers[0].problem, answers[0].problem, answers[0].id
+        return response
+
+    def _on_swap(self, swap: Swap) -> None:
+        if swap.problem:
+            kept = self._server.checkpoint or 'none'
+            self._on_error(f'checkpoint refused: {swap.problem}; serving stays with {kept}')
+        else:
+            self._problem = ''
+            self.get_logger().info(f'serving checkpoint {swap.id}')
+
+    def _on_failed(self, text: str) -> None:
+        self._in_flight = None
+        self._on_error(text)
+
+    def _on_error(self, text: str) -> None:
+        self._problem = text
+        self.get_logger().error(text, throttle_duration_sec=2.0)
+
+    def _health(self) -> Status:
+        values: dict[str, Any] = {'checkpoint': self._server.checkpoint, **self._rate.report('chunks')}
+        if self._last is not None:
+            names = ('temperature', 'interaction_probability', 'value', 'inference_time')
+            values.update({f.name: f'{getattr(self._last, f.name):.4f}' for f in fields(self._last) if f.name in names})
+        return Status('warn' if self._problem else 'ok', self._problem or 'ok', values)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point."""
+    return spin(PolicyNode, argv, lambda: MultiThreadedExecutor(2))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -162,7 +162,7 @@ class Cell:
         self._judge()
 
     def wait(self, dt: float) -> None:
-        """Let ``dt`` seconds pass in which nothing moves; the next stamp is a new one."""
+        """Let ``dt`` seconds pass in which nothing moves."""
         self._ticks += round(dt / scene.TIMESTEP)
 
     @property
@@ -224,9 +224,7 @@ class Cell:
                 touching |= {(pair[0], pair[1]), (pair[1], pair[0])}
         return Scene(
             poses={name: self.object_pose(name) for name in self.task.objects},
-            velocities={
-                name: float(np.linalg.norm(self.data.joint(name).qvel[:3])) for name in self.task.objects
-            },
+            velocities={name: float(np.linalg.norm(self.data.joint(name).qvel[:3])) for name in self.task.objects},
             tool=self.ee_pose,
             opening=self.opening,
             touching=frozenset(touching),

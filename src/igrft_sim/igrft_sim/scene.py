@@ -36,9 +36,7 @@ def arm_spec() -> mujoco.MjSpec:
     return mujoco.MjSpec.from_file(str(MODELS / 'arm.xml'))
 
 
-def build(
-    task: Task | None, arms: Sequence[ArmMount] = (ArmMount(),), beautiful: bool = False
-) -> mujoco.MjModel:
+def build(task: Task | None, arms: Sequence[ArmMount] = (ArmMount(),), beautiful: bool = False) -> mujoco.MjModel:
     """Compile the cell.
 
     Args:

@@ -132,9 +132,7 @@ class Servo:
         self._tool.set_target(goal)
         start = self._configuration.q.copy()
         self._rest.set_target(start)
-        velocity = mink.solve_ik(
-            self._configuration, self._tasks, dt, solver='daqp', damping=1e-6, limits=self._bounds
-        )
+        velocity = mink.solve_ik(self._configuration, self._tasks, dt, solver='daqp', damping=1e-6, limits=self._bounds)
         self._configuration.integrate_inplace(velocity, dt)
         after = self._condition()
         share = self._singularity_share(before, after)

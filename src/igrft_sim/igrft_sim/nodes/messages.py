@@ -35,9 +35,7 @@ def tool_pose(message: PoseStamped) -> Float64:
     return pose_values(message.pose)
 
 
-def task_state_msg(
-    state: TaskState, task: str, seed: int, split: str, stamp: Time, frame_id: str
-) -> TaskStateMsg:
+def task_state_msg(state: TaskState, task: str, seed: int, split: str, stamp: Time, frame_id: str) -> TaskStateMsg:
     """Ground truth for the wire."""
     message = TaskStateMsg(
         task=task,
@@ -83,9 +81,7 @@ def camera_info_msg(width: int, height: int, fovy: float, stamp: Time, frame_id:
     return message
 
 
-def trajectory_msg(
-    joints: Sequence[str], target: Float64, dt: float, stamp: Time, frame_id: str
-) -> JointTrajectory:
+def trajectory_msg(joints: Sequence[str], target: Float64, dt: float, stamp: Time, frame_id: str) -> JointTrajectory:
     """One point: be at ``target`` [rad] ``dt`` seconds from the stamp."""
     whole = int(dt)
     ahead = Duration(sec=whole, nanosec=round((dt - whole) * 1e9))

@@ -34,18 +34,12 @@ DEVICE = 'operator'
 class Parameters(Common):
     """Parameters of the node."""
 
-    noise: float = parameter(
-        1.0, 'unsteadiness of the hand, 1 is a practised operator', minimum=0.0, maximum=5.0
-    )
-    patience: float = parameter(
-        2.5, 'time without a completed subtask before stepping in', unit='s', minimum=0.2
-    )
+    noise: float = parameter(1.0, 'unsteadiness of the hand, 1 is a practised operator', minimum=0.0, maximum=5.0)
+    patience: float = parameter(2.5, 'time without a completed subtask before stepping in', unit='s', minimum=0.2)
     reaction_delay: float = parameter(
         0.3, 'time between seeing trouble and taking over', unit='s', minimum=0.0, maximum=5.0
     )
-    finish_task: bool = parameter(
-        False, 'keep the control until the task is done, not only the current subtask'
-    )
+    finish_task: bool = parameter(False, 'keep the control until the task is done, not only the current subtask')
 
 
 class OperatorNode(Node):

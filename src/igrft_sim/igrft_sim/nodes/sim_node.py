@@ -38,9 +38,7 @@ REPEAT_WAITING = 1.0
 class Parameters(Common):
     """Parameters of the node."""
 
-    rtf: float = parameter(
-        1.0, 'speed: 1 real time, 4 four times as fast, 0 lock-step', minimum=0.0, maximum=100.0
-    )
+    rtf: float = parameter(1.0, 'speed: 1 real time, 4 four times as fast, 0 lock-step', minimum=0.0, maximum=100.0)
     seed: int = parameter(0, 'of the layout before the first reset', minimum=0)
 
 
@@ -57,7 +55,7 @@ class SimNode(Node):
         self._task = self._parameters.task
         self._cell = self._build(self._task, self._parameters.seed)
         self._publisher = CellPublisher(self, self._robot)
-        self._recording = False
+        self._recording = self._waits_for_first = False
         self._commands = Commands(self._robot.joints)
         self._commands.restart(self._cell.joint_target, self._now())
         create_subscription(
@@ -108,6 +106,7 @@ class SimNode(Node):
         """One policy step, when both commands of the tick are there."""
         if self._lockstep and self._recording and self._commands.complete(self._now()):
             self._cell.advance(self._commands.target, [self._commands.opening], self._policy_dt)
+            self._waits_for_first = False
             self._tick()
 
     def _tick(self) -> None:
@@ -121,7 +120,8 @@ class SimNode(Node):
 
     def _repeat(self) -> None:
         waited = time.monotonic() - self._published
-        if not self._recording or waited > REPEAT_WAITING:
+        # at an episode's begin somebody may not have known yet that it records
+        if not self._recording or self._waits_for_first or waited > REPEAT_WAITING:
             self._publisher.repeat()
             self._published = time.monotonic()
 
@@ -151,9 +151,10 @@ class SimNode(Node):
         recording = message.state == EpisodeStatus.STATE_RECORDING
         began, self._recording = recording and not self._recording, recording
         if began and self._lockstep:
-            # the episode's first tick is nobody's old one
-            self._cell.wait(self._policy_dt)
-            self._tick()
+            self._waits_for_first = True
+            self._publisher.repeat()
+            self._published = time.monotonic()
+            self._advance()
 
     def _on_reset(self, request: ResetCell.Request, response: ResetCell.Response) -> ResetCell.Response:
         task = request.task or self._task

@@ -22,9 +22,7 @@ def make_task(name: str) -> Task:
         raise ConfigError(f"the cell has no task '{name}'; {nearest(name, TASKS)}")
     config = named('tasks', name, TaskConfig)
     if config.name not in TASKS:
-        raise ConfigError(
-            f"{name}: name: the cell has no task '{config.name}'; {nearest(config.name, TASKS)}"
-        )
+        raise ConfigError(f"{name}: name: the cell has no task '{config.name}'; {nearest(config.name, TASKS)}")
     try:
         return TASKS[config.name](config)
     except ValueError as error:

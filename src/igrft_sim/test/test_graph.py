@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cell, servo and operator as processes in lock-step do what the environment does in process, step by step."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import zlib
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip('rclpy')
+pytest.importorskip('igrft_msgs')
+
+from builtin_interfaces.msg import Time  # noqa: E402
+from geometry_msgs.msg import TwistStamped  # noqa: E402
+from rclpy.context import Context  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from sensor_msgs.msg import Image, JointState  # noqa: E402
+
+from igrft.ros import qos  # noqa: E402
+from igrft.ros.messages import nanoseconds_of, twist_msg  # noqa: E402
+from igrft.types import Kind  # noqa: E402
+from igrft_msgs.msg import EpisodeStatus, GripperCommand, SubtaskMark, TaskState, Teleop  # noqa: E402
+from igrft_msgs.srv import ResetCell, StopEpisode  # noqa: E402
+from igrft_sim.cell import Cell  # noqa: E402
+from igrft_sim.env import CellEnv  # noqa: E402
+from igrft_sim.operator import Operator  # noqa: E402
+from igrft_sim.tasks import make_task  # noqa: E402
+
+NODES = ('sim_node', 'sim_servo_node', 'operator_node')
+LIMIT = 60.0
+
+
+class StandIn(Node):
+    """Arbiter, safety and episode manager in a few lines: the operator's action goes through as it is."""
+
+    def __init__(self, context, namespace):
+        super().__init__('stand_in', context=context, namespace=namespace)
+        self.joints, self.actions, self.images = {}, {}, {}
+        self.marks, self.states = [], {}
+        self.stop_request = None
+        self.pending = None
+        self.status = EpisodeStatus(state=EpisodeStatus.STATE_IDLE)
+        self.to_servo = qos.create_publisher(self, TwistStamped, 'servo_node/delta_twist_cmds', qos.COMMAND)
+        self.to_gripper = qos.create_publisher(self, GripperCommand, 'gripper/command', qos.COMMAND)
+        self.to_all = qos.create_publisher(self, EpisodeStatus, 'episode/status', qos.LATCHED)
+        qos.create_subscription(self, Teleop, 'teleop/command', self.on_teleop, qos.COMMAND)
+        qos.create_subscription(self, JointState, 'joint_states', self.on_joints, qos.SENSOR)
+        qos.create_subscription(self, TaskState, 'task_state', self.on_state, qos.EVENT)
+        qos.create_subscription(self, SubtaskMark, 'subtask_mark', self.marks.append, qos.EVENT)
+        qos.create_subscription(self, Image, 'camera/front/image_raw', self.on_image, qos.IMAGE)
+        self.reset = self.create_client(ResetCell, 'reset')
+        self.create_service(StopEpisode, 'episode/stop', self.on_stop)
+
+    def record(self, kind, seed):
+        self.joints.clear(), self.actions.clear(), self.images.clear(), self.states.clear()
+        self.status = EpisodeStatus(
+            state=EpisodeStatus.STATE_RECORDING,
+            episode_id=f'{kind.value}-{seed}',
+            task='block_stacking',
+            kind=kind.value,
+            seed=seed,
+        )
+        self.to_all.publish(self.status)
+
+    def idle(self):
+        self.status = EpisodeStatus(state=EpisodeStatus.STATE_IDLE)
+        self.to_all.publish(self.status)
+
+    def on_joints(self, message):
+        if self.status.state == EpisodeStatus.STATE_RECORDING:
+            self.joints[nanoseconds_of(message.header.stamp)] = list(message.position)
+
+    def on_state(self, message):
+        self.states[nanoseconds_of(message.header.stamp)] = message
+
+    def on_image(self, message):
+        self.images[nanoseconds_of(message.header.stamp)] = zlib.crc32(bytes(message.data))
+
+    def on_teleop(self, message):
+        if self.status.state != EpisodeStatus.STATE_RECORDING:
+            return
+        stamp = message.header.stamp
+        action = np.array(message.action, np.float32)
+        self.actions[nanoseconds_of(stamp)] = action
+        self.to_gripper.publish(GripperCommand(header=message.header, opening=np.array(action[6:], np.float32)))
+        self.to_servo.publish(twist_msg(action[:6], stamp, 'base_link'))
+
+    def on_stop(self, request, response):
+        self.stop_request = request
+        response.success = True
+        return response
+
+
+class Graph:
+    """The three nodes as processes, and the stand-in in this one."""
+
+    def __init__(self, *parameters):
+        self.domain = os.environ.get('ROS_DOMAIN_ID', '0')
+        self.namespace = f'/t{os.getpid()}_{time.monotonic_ns() % 10**9}'
+        ros = ['--ros-args', '-r', f'__ns:={self.namespace}', '-r', '/clock:=clock', '-p', 'use_sim_time:=true']
+        for parameter in parameters:
+            ros += ['-p', parameter]
+        self.processes = [subprocess.Popen([sys.executable, '-m', f'igrft_sim.nodes.{name}', *ros]) for name in NODES]
+        self.context = Context()
+        rclpy.init(context=self.context)
+        self.node = StandIn(self.context, self.namespace)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+
+    def until(self, condition, what):
+        deadline = time.monotonic() + LIMIT
+        while not condition():
+            assert time.monotonic() < deadline, f'waited {LIMIT:g} s for {what}'
+            for process in self.processes:
+                assert process.poll() is None, f'{process.args} ended with {process.returncode}'
+            self.executor.spin_once(timeout_sec=0.1)
+
+    def discovered(self):
+        """Every end of the chain sees its peer."""
+        node = self.node
+        return (
+            node.reset.service_is_ready()
+            and node.to_servo.get_subscription_count() >= 1
+            and node.to_gripper.get_subscription_count() >= 1
+            and node.to_all.get_subscription_count() >= 2
+            and node.count_publishers('teleop/command') >= 1
+            and node.count_publishers('joint_command') >= 1
+        )
+
+    def call_reset(self, **request):
+        future = self.node.reset.call_async(ResetCell.Request(**request))
+        self.until(future.done, 'the reset')
+        return future.result()
+
+    def end(self):
+        """SIGINT to all; the exit codes."""
+        for process in self.processes:
+            process.send_signal(signal.SIGINT)
+        try:
+            return [process.wait(timeout=10) for process in self.processes]
+        finally:
+            for process in self.processes:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+            self.executor.shutdown()
+            self.node.destroy_node()
+            rclpy.try_shutdown(context=self.context)
+
+
+@pytest.fixture(scope='module')
+def graph():
+    graph = Graph('lockstep:=true')
+    graph.until(graph.discovered, 'the nodes')
+    yield graph
+    assert graph.end() == [0, 0, 0]
+
+
+@pytest.mark.parametrize('seed', [3, 4])
+def test_demonstration_equals_the_environment_in_process(graph, seed):
+    node = graph.node
+    answer = graph.call_reset(task='block_stacking', seed=seed, split='in')
+    assert answer.success and 'red' in answer.instruction
+    node.stop_request = None
+    node.marks.clear()
+    node.record(Kind.DEMONSTRATION, seed)
+    graph.until(lambda: node.stop_request is not None, 'the label')
+    node.idle()
+
+    stop = nanoseconds_of(node.stop_request.stamp)
+    stamps = [stamp for stamp in sorted(node.actions) if stamp <= stop]
+    assert node.stop_request.outcome == 'success'
+    assert np.all(np.diff(stamps) == 10**8), 'a policy step a tick'
+    assert [mark.name for mark in node.marks] == ['reach', 'grasp', 'align', 'stack']
+
+    env = CellEnv(Cell(make_task('block_stacking'), image_size=128))
+    observation = env.reset(seed)
+    operator = Operator(env.cell.task, Kind.DEMONSTRATION, seed)
+    for stamp in stamps:
+        decision = operator.tick(env.cell.task_state(), env.cell.ee_pose, env.cell.opening)
+        np.testing.assert_array_equal(node.actions[stamp], decision.action)
+        if stamp in node.joints:  # best effort: a sample may be missed here
+            np.testing.assert_array_equal(node.joints[stamp][:7], env.cell.joint_positions)
+        if stamp in node.images:
+            assert node.images[stamp] == zlib.crc32(observation.images['front'].tobytes())
+        assert list(node.states[stamp].subtasks) == list(env.cell.task_state().subtasks)
+        assert (decision.outcome is not None) == (stamp == stop)
+        observation, _ = env.step(decision.action)
+    env.cell.close()
+    assert len(node.images) > len(stamps) // 2
+
+
+def test_outside_an_episode_the_cell_stands_still_and_repeats_its_tick(graph):
+    graph.call_reset(task='block_stacking', seed=5, split='in')
+    received = []
+    subscription = qos.create_subscription(graph.node, TaskState, 'task_state', received.append, qos.EVENT)
+    graph.until(lambda: len(received) >= 4, 'repetitions')
+    graph.node.destroy_subscription(subscription)
+    assert len({nanoseconds_of(message.header.stamp) for message in received}) == 1
+    assert all(message == received[0] for message in received)
+
+
+def test_reset_names_the_nearest_task_and_split(graph):
+    answer = graph.call_reset(task='block_staking', seed=1, split='in')
+    assert not answer.success and 'block_stacking' in answer.message
+    answer = graph.call_reset(task='block_stacking', seed=1, split='heldout')
+    assert not answer.success and 'held_out' in answer.message
+
+
+def test_operator_never_drives_in_an_evaluation(graph):
+    node = graph.node
+    assert graph.call_reset(task='block_stacking', seed=6, split='held_out').success
+    engaged = []
+    subscription = qos.create_subscription(
+        node, Teleop, 'teleop/command', lambda message: engaged.append(message.engaged), qos.COMMAND
+    )
+    node.record(Kind.EVALUATION, 6)
+    graph.until(lambda: len(engaged) >= 40, 'forty ticks')
+    node.idle()
+    node.destroy_subscription(subscription)
+    assert not any(engaged)
+    assert {state.split for state in node.states.values()} == {'held_out'}
+
+
+def test_operator_takes_over_when_nothing_happens(graph):
+    """Nobody drives at first (the stand-in sends the still action), so the operator loses patience."""
+    node = graph.node
+    assert graph.call_reset(task='block_stacking', seed=7, split='in').success
+    engaged = []
+    subscription = qos.create_subscription(
+        node, Teleop, 'teleop/command', lambda message: engaged.append(message.engaged), qos.COMMAND
+    )
+    node.stop_request = None
+    node.record(Kind.CORRECTION, 7)
+    graph.until(lambda: node.stop_request is not None, 'the label')
+    node.idle()
+    node.destroy_subscription(subscription)
+    assert not any(engaged[:20]) and any(engaged)
+    assert node.stop_request.outcome == 'success'
+    assert node.stop_request.stamp != Time()

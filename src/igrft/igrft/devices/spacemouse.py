@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""3Dconnexion SpaceMouse over Linux hidraw, by the device tables of ``pyspacemouse``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from igrft.config import nearest
+from igrft.devices.device import GONE, DeviceError, RawInput
+
+AXES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw')
+REPORT_SIZE = 64
+"""[bytes] more than any report of these devices"""
+COMBINED_REPORT = 13
+"""[bytes] a report 1 of this length carries rotation too, whatever the table says (newer firmware)"""
+SILENCE = 0.2
+"""[s] A deflected cap reports at 60 Hz and more; when it falls silent its last value is not to be trusted."""
+
+
+class ReportParser:
+    """HID reports of one device type to axes and buttons.
+
+    Args:
+        device: name in the tables, e.g. ``SpaceMouseCompact``.
+    """
+
+    def __init__(self, device: str) -> None:
+        tables = device_tables()
+        if device not in tables:
+            raise DeviceError(f"no SpaceMouse is called '{device}'; {nearest(device, tables)}")
+        self._table = tables[device]
+        self._combined = self._table.mappings['x'].channel == self._table.mappings['roll'].channel
+        self._raw = dict.fromkeys(AXES, 0.0)
+        self._pressed: set[str] = set()
+
+    def feed(self, report: bytes) -> RawInput:
+        """Take one report, the report id first; what is short or unknown changes nothing."""
+        if report:
+            self._axes(report)
+            self._buttons(report)
+        return RawInput(dict(self._raw), frozenset(self._pressed))
+
+    def rest(self) -> RawInput:
+        """The cap is taken to be at rest."""
+        self._raw = dict.fromkeys(AXES, 0.0)
+        return RawInput(dict(self._raw), frozenset(self._pressed))
+
+    def _axes(self, report: bytes) -> None:
+        whole = not self._combined and report[0] == 1 and len(report) >= COMBINED_REPORT
+        for axis, spec in self._table.mappings.items():
+            low, high = spec.byte1, spec.byte2
+            if whole and spec.channel == 2:
+                low, high = low + 6, high + 6
+            elif report[0] != spec.channel:
+                continue
+            if high < len(report):
+                value = int.from_bytes(bytes((report[low], report[high])), 'little', signed=True)
+                self._raw[axis] = max(-1.0, min(1.0, spec.scale * value / self._table.axis_scale))
+
+    def _buttons(self, report: bytes) -> None:
+        table = self._table
+        for name, spec in zip(table.button_names, table.button_specs, strict=True):
+            if spec.channel == report[0] and spec.byte < len(report):
+                if report[spec.byte] >> spec.bit & 1:
+                    self._pressed.add(name)
+                else:
+                    self._pressed.discard(name)
+
+
+class Reports(Protocol):
+    """Where reports come from: a device file, or a recording."""
+
+    device: str
+
+    def read(self) -> bytes:
+        """The next report, empty when there is none now.
+
+        Raises:
+            OSError: the device is gone.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class HidrawReports:
+    """Reports of a hidraw device file, without blocking."""
+
+    def __init__(self, path: Path, device: str) -> None:
+        self.device = device
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+    def read(self) -> bytes:
+        try:
+            return os.read(self._descriptor, REPORT_SIZE)
+        except BlockingIOError:
+            return b''
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class SpaceMouse:
+    """A SpaceMouse that may come and go.
+
+    Args:
+        open_reports: opens the reports; raises DeviceError or OSError while there is no device.
+        retry: [s] between attempts to find it again.
+    """
+
+    name = 'spacemouse'
+
+    def __init__(self, open_reports: Callable[[], Reports], retry: float = 0.5) -> None:
+        self._open = open_reports
+        self._retry = retry
+        self._reports: Reports | None = None
+        self._parser: ReportParser | None = None
+        self._state = GONE
+        self._next_attempt = float('-inf')
+        self._last_report = float('-inf')
+        self.problem = ''
+        """Why there is no device, for the status."""
+
+    def poll(self, now: float) -> RawInput:
+        if self._reports is None and now >= self._next_attempt:
+            self._next_attempt = now + self._retry
+            self._connect(now)
+        if self._reports is None or self._parser is None:
+            return GONE
+        try:
+            while report := self._reports.read():
+                self._state = self._parser.feed(report)
+                self._last_report = now
+        except OSError as error:
+            self.problem = f'the SpaceMouse was unplugged ({error})'
+            self._reports.close()
+            self._reports = None
+            self._next_attempt = now + self._retry
+            return GONE
+        if now - self._last_report > SILENCE:
+            self._state = self._parser.rest()
+        return self._state
+
+    def close(self) -> None:
+        if self._reports is not None:
+            self._reports.close()
+            self._reports = None
+
+    def _connect(self, now: float) -> None:
+        try:
+            self._reports = self._open()
+        except (OSError, DeviceError) as error:
+            self.problem = str(error)
+            return
+        self._parser = ReportParser(self._reports.device)
+        self._state = self._parser.rest()
+        self._last_report = now
+        self.problem = ''
+
+
+def device_tables() -> dict[str, Any]:
+    """Every known device with its report layout, in REP-103 directions.
+
+    Raises:
+        DeviceError: ``pyspacemouse`` is not installed.
+    """
+    try:
+        from pyspacemouse import AxisConvention, apply_axis_convention, get_device_specs
+    except ImportError as error:
+        raise DeviceError(f'a SpaceMouse needs pyspacemouse: pip install pyspacemouse ({error})') from error
+    tables = get_device_specs()
+    return {name: apply_axis_convention(table, AxisConvention.ROS) for name, table in tables.items()}
+
+
+def find_hidraw(sysfs: Path = Path('/sys/class/hidraw')) -> tuple[Path, str]:
+    """Device file and table name of the first SpaceMouse that is plugged in.
+
+    Raises:
+        DeviceError: none is.
+    """
+    by_id = {table.hid_id: name for name, table in device_tables().items()}
+    for node in sorted(sysfs.glob('hidraw*')) if sysfs.is_dir() else []:
+        identity = _hid_id(node / 'device' / 'uevent')
+        if identity in by_id:
+            return Path('/dev') / node.name, by_id[identity]
+    raise DeviceError('no SpaceMouse is plugged in (or /dev/hidraw* is not visible here)')
+
+
+def _hid_id(uevent: Path) -> tuple[int, int] | None:
+    """USB vendor and product of a line like ``HID_ID=0003:0000256F:0000C635``."""
+    try:
+        lines: Sequence[str] = uevent.read_text(encoding='ascii', errors='replace').splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        key, _, value = line.partition('=')
+        parts = value.split(':')
+        if key == 'HID_ID' and len(parts) == 3:
+            return int(parts[1], 16), int(parts[2], 16)
+    return None
+
+
+def open_hidraw(path: str = '', device: str = '') -> Reports:
+    """Open a SpaceMouse: the first one, or the device file ``path`` of type ``device``.
+
+    Raises:
+        DeviceError: there is none, or it may not be read.
+    """
+    file, found = (Path(path), device) if path else find_hidraw()
+    try:
+        return HidrawReports(file, device or found)
+    except PermissionError as error:
+        raise DeviceError(f'{file}: may not be read; install the udev rule of docs/operator.md') from error

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -68,6 +69,7 @@ def parse(data: Mapping[str, Any], cls: type[T], where: str) -> T:
         raise ConfigError(f'{where}: {key}: {first["msg"]}') from error
 
 
+@functools.cache
 def _adapter(cls: type[T]) -> TypeAdapter[T]:
     return TypeAdapter(with_config(ConfigDict(extra='forbid'))(cls))
 

@@ -18,7 +18,7 @@ import numpy as np
 import typer
 
 from igrft.config import RobotConfig, named
-from igrft.episodes.catalog import Catalog
+from igrft.episodes.catalog import iterate
 from igrft.rollout.statistics import Proportion
 from igrft.types import Source
 
@@ -88,8 +88,9 @@ def realtime(
         with _launch(command) as process, Usage(process.pid, without=('ros2', 'trainer_node')) as usage:
             cpu = _cpu_while_recording(process, probe, usage, episodes)
         first_motion = (probe.trace.first_motion or time.monotonic()) - begin
-        lost = sum(sum(episode.lost.values()) for episode in Catalog(Path(folder)).metadata(task))
-        recorded = len(list(Catalog(Path(folder)).metadata(task)))
+        recordings = list(iterate(Path(folder), task))
+        lost = sum(entry.meta.lost for entry in recordings)
+        recorded = len(recordings)
     periods = np.concatenate([np.diff(ticks)[2:] for ticks in probe.trace.ticks if len(ticks) > 3])
     jitter = np.abs(periods * robot.control_rate - 1.0)
     per_step = round(robot.control_rate / robot.policy_rate)
@@ -101,7 +102,7 @@ def realtime(
             Figure('missed policy periods', missed, 'periods', len(steps)),
             Figure('control jitter, median', float(np.median(jitter)) * 100, '% of 20 ms', len(jitter)),
             Figure('control jitter, p99', float(np.percentile(jitter, 99)) * 100, '% of 20 ms', len(jitter)),
-            Figure('messages lost in bags', lost, 'messages', recorded),
+            Figure('messages lost in bags', lost, 'messages', len(bags)),
             Figure('CPU of the graph without the trainer', statistics.mean(cpu) if cpu else float('nan'), 'cores', len(cpu)),
             Figure('memory of the graph, peak', usage.peak_mebi, 'MiB', 1),
             Figure('launch to first motion', first_motion, 's', 1),

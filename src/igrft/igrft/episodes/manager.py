@@ -1,0 +1,412 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of an episode as a state machine: IDLE → RESETTING → RECORDING → FINALISING → IDLE.
+
+No ROS in here: the node hands in messages, requests and the passing of time, and offers :class:`Ports` for
+what the manager wants from the graph. Everything but the writing itself happens in the caller's thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from igrft.config import ConfigError, RobotConfig, TaskConfig, nearest
+from igrft.episodes.definitions import describe, writing_typestore
+from igrft.episodes.digest import Digest, stamp_of
+from igrft.episodes.recorder import Recorded, Recorder
+from igrft.episodes.schema import (
+    NANO,
+    EpisodeError,
+    EpisodeMeta,
+    SubtaskRecord,
+    directory_name,
+    new_ulid,
+    software,
+)
+from igrft.episodes.states import (
+    ManagerConfig,
+    Phase,
+    Ports,
+    RefusedError,
+    Request,
+    Result,
+    Snapshot,
+    State,
+    TopicName,
+    known_outcome,
+)
+from igrft.episodes.streams import Stream, make_streams
+from igrft.episodes.topics import (
+    EXECUTED_ACTION,
+    TELEOP_EVENT,
+    episode_topics,
+    grid_camera,
+    image_topic,
+)
+from igrft.episodes.writer import EpisodeWriter
+from igrft.types import Kind, Outcome
+
+
+@dataclass
+class _Run:
+    """The episode in progress."""
+
+    request: Request
+    task: TaskConfig
+    meta: EpisodeMeta
+    phase: Phase
+    since: float
+    """monotonic time at which the phase began [s]"""
+    recorder: Recorder | None = None
+    deadline: int = 0
+    """[ns] of node time"""
+
+
+@dataclass
+class EpisodeManager:
+    """See the module's text. Not thread-safe: one thread calls it."""
+
+    config: ManagerConfig
+    robot: RobotConfig
+    load_task: Callable[[str], TaskConfig]
+    ports: Ports
+    status: Snapshot = field(default_factory=Snapshot)
+
+    def __post_init__(self) -> None:
+        self.topics = episode_topics(self.robot)
+        self.streams: list[Stream] = make_streams(self.topics, self.robot)
+        self._required = [stream for stream in self.streams if stream.spec.required]
+        grid = image_topic(grid_camera(self.robot))
+        self._grid = next(stream for stream in self.streams if stream.spec.name == grid)
+        self._event_index = self._index(TELEOP_EVENT)
+        self._executed = self.streams[self._index(EXECUTED_ACTION)]
+        self._run: _Run | None = None
+        self._recorded: Recorded | None = None
+        self._lock = threading.Lock()
+        for topic in self.topics:  # the first episode must not wait for the definitions
+            describe(topic.type)
+
+    def _index(self, name: TopicName) -> int:
+        return next(i for i, topic in enumerate(self.topics) if topic.name == name)
+
+    # -- requests -----------------------------------------------------------------------------------------
+
+    def start(self, request: Request, now: float) -> str:
+        """Begin an episode; returns its id.
+
+        Args:
+            request: what to record.
+            now: monotonic time [s].
+
+        Raises:
+            RefusedError: one is in progress, or the request names something unknown.
+        """
+        if self._run is not None:
+            raise RefusedError(
+                f'episode {self._run.meta.id} is in progress ({self.status.state.name.lower()}); '
+                'stop or discard it first'
+            )
+        if request.kind not in {kind.value for kind in Kind}:
+            raise RefusedError(f"kind '{request.kind}': {nearest(request.kind, [k.value for k in Kind])}")
+        try:
+            task = self.load_task(request.task)
+        except ConfigError as error:
+            raise RefusedError(f"task '{request.task}': {error}") from error
+        version, commit = software()
+        meta = EpisodeMeta(
+            id=new_ulid(),
+            task=task.name,
+            instruction=task.instruction,
+            robot=self.robot.name,
+            kind=Kind(request.kind),
+            seed=request.seed,
+            split=request.split or 'in',
+            dt=1.0 / self.robot.policy_rate,
+            lockstep=self.config.lockstep,
+            namespace=self.config.namespace,
+            start=0,
+            end=0,
+            subtasks=tuple(SubtaskRecord(name=s.name, weight=s.weight) for s in task.subtasks),
+            version=version,
+            commit=commit,
+        )
+        self._run = _Run(request, task, meta, Phase.RESET if self.config.call_reset else Phase.STREAMS, now)
+        for stream in self.streams:
+            stream.renew()
+        self._say(State.RESETTING, problem='', path='', outcome='')
+        if self.config.call_reset:
+            self.ports.reset(request)
+        return meta.id
+
+    def reset_done(self, success: bool, message: str, instruction: str, now: float) -> None:
+        """The cell answered; an answer that nobody waits for any more is ignored."""
+        run = self._run
+        if run is None or run.phase is not Phase.RESET:
+            return
+        if not success:
+            self._refuse(f'the reset failed: {message}')
+            return
+        run.phase, run.since = Phase.STREAMS, now
+        run.meta = replace(run.meta, instruction=instruction or run.task.instruction)
+        for stream in self.streams:
+            stream.renew()
+        self._say(State.RESETTING)
+
+    def stop(self, stamp: int, outcome: str, by: str, now: float, node_time: int) -> None:
+        """End the episode with a label.
+
+        Args:
+            stamp: of the event that ended it [ns]; 0 is now.
+            outcome: success, failure, or '' for unlabelled.
+            by: who says so.
+            now: monotonic time [s].
+            node_time: [ns].
+
+        Raises:
+            RefusedError: nothing is being recorded, the outcome is unknown, or the stamp precedes the start.
+        """
+        run = self._recording()
+        label = known_outcome(outcome) if outcome else Outcome.UNLABELLED
+        if stamp and stamp < run.meta.start:
+            raise RefusedError(
+                f'the stop stamp lies {(run.meta.start - stamp) / NANO:.3f} s before the episode began; '
+                'it belongs to another episode'
+            )
+        self._close(label, by, stamp or self._present(node_time), now)
+
+    def discard(self, reason: str = 'discarded by the operator') -> None:
+        """Delete the episode in progress.
+
+        Raises:
+            RefusedError: nothing is in progress, or it is already being saved.
+        """
+        run = self._run
+        if run is None:
+            raise RefusedError('no episode is in progress')
+        if run.recorder is None:
+            self._refuse(reason)
+            return
+        if run.phase is Phase.WRITING:
+            raise RefusedError(f'episode {run.meta.id} is already being saved')
+        run.phase = Phase.WRITING
+        self._say(State.FINALISING)
+        run.recorder.discard(run.meta, reason, self._deliver)
+
+    def interrupt(self, reason: str, now: float, node_time: int) -> None:
+        """A signal or a cancelled goal: save as unlabelled or delete, as configured; never raises."""
+        if self._run is None or self._run.phase in (Phase.DRAINING, Phase.WRITING):
+            return
+        if self.config.keep_interrupted and self._run.phase is Phase.RECORDING:
+            self._close(Outcome.UNLABELLED, '', self._present(node_time), now, reason, drain=False)
+        else:
+            self.discard(reason)
+
+    # -- messages and time --------------------------------------------------------------------------------
+
+    def message(self, index: int, data: bytes, sequence: int, now: float, node_time: int) -> None:
+        """Take one serialised message of topic number ``index``."""
+        stream = self.streams[index]
+        run = self._run
+        waiting = run is not None and run.phase is Phase.STREAMS
+        stream.take(data, now, sequence, check=waiting and stream.spec.required)
+        if run is None:
+            return
+        if run.recorder is not None:
+            run.recorder.put(index, self._log_time(stream, node_time), stream.stamp, data, sequence)
+            if index == self._event_index and run.phase is Phase.RECORDING:
+                self._event(data, now, node_time)
+            elif run.phase is Phase.DRAINING:
+                self._drain(run, now)
+        elif run.phase is Phase.STREAMS and stream.spec.required:
+            if stream.problem:
+                self._refuse(stream.problem)
+            else:
+                self._begin_if_alive(run, now, node_time)
+
+    def tick(self, now: float, node_time: int) -> None:
+        """Let time pass: call it at 10 Hz or more, and after :meth:`Ports.wake`."""
+        with self._lock:
+            recorded, self._recorded = self._recorded, None
+        if recorded is not None:
+            self._finished(recorded)
+        run = self._run
+        if run is None:
+            return
+        if run.phase in (Phase.RESET, Phase.STREAMS):
+            self._check_patience(run, now)
+        elif run.phase is Phase.DRAINING:
+            self._drain(run, now)
+        elif run.phase is Phase.RECORDING and run.recorder is not None:
+            self._check_recording(run, run.recorder, now, node_time)
+
+    def wait(self, timeout: float) -> bool:
+        """Block until the writing thread is done (shutdown); call :meth:`tick` afterwards."""
+        recorder = self._run.recorder if self._run else None
+        return recorder is None or recorder.join(timeout)
+
+    @property
+    def future_path(self) -> str:
+        """Where the episode in progress will be, '' without one."""
+        if self._run is None:
+            return ''
+        meta = self._run.meta
+        return str(self.config.root / meta.task / directory_name(meta.id))
+
+    @property
+    def completed(self) -> int:
+        """Subtasks completed in the episode in progress."""
+        return self._run.recorder.completed if self._run and self._run.recorder else 0
+
+    def elapsed(self, node_time: int) -> float:
+        """[s] of node time since the first step of the episode in progress."""
+        run = self._run
+        if run is None or run.recorder is None:
+            return 0.0
+        return max(0, self._present(node_time) - run.meta.start) / NANO
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _present(self, node_time: int) -> int:
+        """Now [ns]; in lock-step the newest tick, whatever the clock says."""
+        return self._grid.stamp if self.config.lockstep else node_time
+
+    def _log_time(self, stream: Stream, node_time: int) -> int:
+        return stream.stamp if self.config.lockstep or not node_time else node_time
+
+    def _check_patience(self, run: _Run, now: float) -> None:
+        if run.phase is Phase.RESET:
+            if now - run.since > self.config.reset_timeout:
+                self._refuse(f"no answer of 'reset' within {self.config.reset_timeout:g} s; is the cell running?")
+        elif now - run.since > self.config.stream_timeout:
+            silent = [s.spec.name for s in self._required if not s.fresh]
+            reasons = '; '.join(f"'{name}' is silent: {self.ports.explain(name)}" for name in silent)
+            self._refuse(f'{reasons} (waited {self.config.stream_timeout:g} s)')
+
+    def _begin_if_alive(self, run: _Run, now: float, node_time: int) -> None:
+        if not all(stream.fresh for stream in self._required):
+            return
+        start = self._present(node_time)
+        run.meta = replace(run.meta, start=start, end=start)
+        duration = run.request.max_duration or run.task.max_duration
+        run.deadline = start + round(duration * NANO)
+        try:
+            offered = {topic.name: self.ports.offered(topic.name) for topic in self.topics}
+            writer = EpisodeWriter(self.config.root, run.meta, self.topics, offered)
+        except EpisodeError as error:
+            self._refuse(str(error))
+            return
+        digest = Digest(self._grid.spec.name, run.meta.subtasks, writing_typestore())
+        run.recorder = Recorder(writer, digest)
+        run.phase, run.since = Phase.RECORDING, now
+        for index, stream in enumerate(self.streams):
+            stream.lost = 0
+            # The first tick of a lock-step episode was published before the recording began.
+            first = self.config.lockstep and stream.spec.state and stream.stamp >= start
+            if stream.last is not None and (stream.spec.latched or first):
+                log_time = start if stream.spec.latched else self._log_time(stream, node_time)
+                run.recorder.put(index, log_time, stream.stamp, stream.last)
+        self._say(State.RECORDING)
+
+    def _check_recording(self, run: _Run, recorder: Recorder, now: float, node_time: int) -> None:
+        if recorder.problem:
+            self._close(Outcome.UNLABELLED, '', run.meta.start, now, recorder.problem, drain=False)
+            return
+        silent = [s.spec.name for s in self._required if now - max(s.received, run.since) > self.config.stall_timeout]
+        if silent:
+            reason = f"'{silent[0]}' fell silent for {self.config.stall_timeout:g} s: {self.ports.explain(silent[0])}"
+            self._close(Outcome.UNLABELLED, '', self._present(node_time), now, reason, drain=False)
+        elif self._present(node_time) >= run.deadline:
+            self._close(Outcome.TIMEOUT, 'timeout', run.deadline, now)
+
+    def _event(self, data: bytes, now: float, node_time: int) -> None:
+        """A button of the operator."""
+        spec = self.topics[self._event_index]
+        event: Any = writing_typestore().deserialize_cdr(data, spec.type)
+        if event.event in (Outcome.SUCCESS.value, Outcome.FAILURE.value):
+            assert self._run is not None
+            stamp = max(stamp_of(event), self._run.meta.start)
+            self._close(Outcome(event.event), event.device, stamp, now)
+        elif event.event == 'discard':
+            self.discard(f'discarded with the {event.device}')
+
+    def _recording(self) -> _Run:
+        run = self._run
+        if run is None or run.phase is not Phase.RECORDING:
+            raise RefusedError('no episode is being recorded')
+        return run
+
+    def _close(self, outcome: Outcome, by: str, end: int, now: float, problem: str = '', drain: bool = True) -> None:
+        """The episode ended at ``end`` [ns]; what belongs before it may still be on its way."""
+        run = self._recording()
+        run.meta = replace(run.meta, outcome=outcome, labelled_by=by, end=max(end, run.meta.start), problem=problem)
+        run.phase, run.since = Phase.DRAINING, now
+        self._say(State.FINALISING, outcome=outcome.value)
+        if drain:
+            self._drain(run, now)
+        else:
+            self._finish(run)
+
+    def _drain(self, run: _Run, now: float) -> None:
+        step = round(run.meta.dt * NANO)
+        complete = self._executed.stamp >= run.meta.end - step and all(
+            stream.stamp >= run.meta.end for stream in self._required
+        )
+        if complete or now - run.since > self.config.drain_timeout:
+            self._finish(run)
+
+    def _finish(self, run: _Run) -> None:
+        assert run.recorder is not None
+        run.phase = Phase.WRITING
+        lost = {stream.spec.name: stream.lost for stream in self.streams}
+        run.recorder.finish(run.meta, lost, self._deliver)
+
+    def _deliver(self, recorded: Recorded) -> None:
+        """In the writing thread: hand the result over to the next tick."""
+        with self._lock:
+            self._recorded = recorded
+        self.ports.wake()
+
+    def _finished(self, recorded: Recorded) -> None:
+        meta = recorded.meta
+        path = str(recorded.path or '')
+        outcome = meta.outcome.value if recorded.path else 'discarded'
+        self._run = None
+        self._say(State.IDLE, outcome=outcome, path=path, problem=recorded.problem)
+        self.ports.finished(
+            Result(
+                saved=recorded.path is not None,
+                message=recorded.problem or f'saved {path}',
+                episode_id=meta.id,
+                path=path,
+                outcome=outcome,
+                progress=meta.progress,
+                steps=recorded.steps,
+                interventions=len(meta.interventions),
+                duration=meta.duration,
+            )
+        )
+
+    def _refuse(self, reason: str) -> None:
+        """End an episode that never began to record."""
+        run = self._run
+        assert run is not None
+        self._run = None
+        self._say(State.IDLE, problem=reason, outcome='discarded')
+        self.ports.finished(Result(False, reason, run.meta.id))
+
+    def _say(self, state: State, **changes: Any) -> None:
+        if self._run is not None:
+            meta = self._run.meta
+            changes |= {
+                'episode_id': meta.id,
+                'task': meta.task,
+                'instruction': meta.instruction,
+                'kind': meta.kind.value,
+                'seed': meta.seed,
+            }
+        else:
+            changes |= {'episode_id': ''}
+        self.status = replace(self.status, state=state, **changes)
+        self.ports.publish(self.status)

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs episodes: resets, records every topic of the episode unread, labels, and gives the bag its name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from std_srvs.srv import Trigger
+
+from igrft.config import RobotConfig, TaskConfig, named
+from igrft.episodes.catalog import find, relabel
+from igrft.episodes.manager import EpisodeManager
+from igrft.episodes.metadata import QosProfile
+from igrft.episodes.schema import EpisodeError
+from igrft.episodes.states import (
+    ManagerConfig,
+    RefusedError,
+    Request,
+    Result,
+    Snapshot,
+    State,
+    known_outcome,
+)
+from igrft.ros import qos
+from igrft.ros.diagnostics import Diagnostics, Status
+from igrft.ros.lifecycle import Lifecycle, autostart_parameter
+from igrft.ros.messages import nanoseconds_of
+from igrft.ros.parameters import Common, declare, parameter
+from igrft.ros.recording import RawSubscriptions, ResetClient, RunEpisodeServer, status_msg
+from igrft.ros.runtime import spin
+from igrft_msgs.msg import EpisodeStatus
+from igrft_msgs.srv import LabelEpisode, StartEpisode, StopEpisode
+
+TICK = 0.05
+"""[s] between two looks at deadlines."""
+CLOSING_TIME = 8.0
+"""[s] that a stopped node takes at most to close its bag."""
+
+
+@dataclass(frozen=True)
+class Parameters(Common):
+    episodes_dir: str = parameter('~/igrft_data', 'folder that gets <task>/<utc>_<ulid>/')
+    call_reset: bool = parameter(True, 'call the service reset before every episode')
+    reset_timeout: float = parameter(60.0, 'for the cell to reset', unit='s', minimum=0.1, maximum=3600.0)
+    stream_timeout: float = parameter(
+        1.5, 'for every required stream to be alive after the reset', unit='s', minimum=0.1, maximum=60.0
+    )
+    stall_timeout: float = parameter(
+        5.0, 'of a required stream silent after which the episode ends', unit='s', minimum=0.2, maximum=600.0
+    )
+    on_interrupt: str = parameter('save', 'what becomes of an episode stopped by a signal', choices=('save', 'discard'))
+    reliable: bool = parameter(True, 'record only from reliable publishers; false takes any and may lose')
+    autostart: bool = autostart_parameter()
+
+
+class EpisodeNode(Lifecycle):
+    """Wires the graph to :class:`EpisodeManager`; everything but the bag's writing is in one thread."""
+
+    def __init__(self) -> None:
+        super().__init__('episode_node')
+        self.p = declare(self, Parameters)
+        self.robot = named('robots', self.p.robot, RobotConfig)
+        named('tasks', self.p.task, TaskConfig)  # a wrong default is told now, not at the first episode
+        self._last = Result(False, '')
+        self._episodes = 0
+
+    def configure(self) -> None:
+        self.root = Path(self.p.episodes_dir).expanduser()
+        config = ManagerConfig(
+            root=self.root,
+            lockstep=self.p.lockstep,
+            call_reset=self.p.call_reset,
+            namespace=self.get_namespace(),
+            reset_timeout=self.p.reset_timeout,
+            stream_timeout=self.p.stream_timeout,
+            stall_timeout=self.p.stall_timeout,
+            keep_interrupted=self.p.on_interrupt == 'save',
+        )
+        self._status = qos.create_publisher(self, EpisodeStatus, 'episode/status', qos.LATCHED)
+        self.manager = EpisodeManager(config, self.robot, lambda n: named('tasks', n, TaskConfig), self)
+        self._wake = self.create_guard_condition(self._tick)
+        self._reset = ResetClient(self, lambda *answer: self.manager.reset_done(*answer, time.monotonic()))
+        self._subscriptions_ = RawSubscriptions(self, self.manager.topics, self._on_message, self.p.reliable)
+        self._timer = self.create_timer(TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._services = [
+            self.create_service(StartEpisode, 'episode/start', self._on_start),
+            self.create_service(StopEpisode, 'episode/stop', self._on_stop),
+            self.create_service(Trigger, 'episode/discard', self._on_discard),
+            self.create_service(LabelEpisode, 'episode/label', self._on_label),
+        ]
+        self._action = RunEpisodeServer(self, self._begin, self._cancel)
+        self._diagnostics = Diagnostics(self, self.robot.name, {'recorder': self._health})
+        self.get_logger().info(f'records {len(self.manager.topics)} topics to {self.root}')
+
+    def activate(self) -> None:
+        self.publish(self.manager.status)
+
+    def deactivate(self) -> None:
+        """Whatever is being recorded is closed, as a valid episode or not at all."""
+        self.manager.interrupt('episode_node was stopped', time.monotonic(), self._now())
+        if not self.manager.wait(CLOSING_TIME):
+            self.get_logger().error('the bag could not be closed in time; `igrft episodes recover` saves it')
+        self.manager.tick(time.monotonic(), self._now())
+
+    def cleanup(self) -> None:
+        self._action.destroy()
+        self._subscriptions_.destroy()
+        for service in self._services:
+            self.destroy_service(service)
+        self.destroy_timer(self._timer)
+
+    # What the manager wants from the graph ------------------------------------------------------------------
+
+    def reset(self, request: Request) -> None:
+        self._reset.ask(request)
+
+    def explain(self, topic: str) -> str:
+        return self._subscriptions_.explain(topic)
+
+    def offered(self, topic: str) -> Sequence[QosProfile]:
+        return self._subscriptions_.offered(topic)
+
+    def publish(self, status: Snapshot) -> None:
+        if status.state is State.RECORDING:
+            self._subscriptions_.count_publishers()
+        message = status_msg(status)
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._status.publish(message)
+        text = f'{status.state.name.lower()} {status.kind} of {status.task}, seed {status.seed}'
+        self.get_logger().info(text if status.state is not State.IDLE else f'idle {status.problem}'.strip())
+
+    def finished(self, result: Result) -> None:
+        self._last = result
+        self._episodes += result.saved
+        if result.saved and not self.manager.status.problem:
+            self.get_logger().info(f'{result.outcome}: {result.steps} steps in {result.path}')
+        else:
+            self.get_logger().error(f'episode {result.episode_id}: {result.message}')
+        self._action.finish(result)
+
+    def wake(self) -> None:
+        self._wake.trigger()
+
+    # Callbacks ----------------------------------------------------------------------------------------------
+
+    def _now(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _on_message(self, index: int, data: bytes, sequence: int) -> None:
+        self.manager.message(index, data, sequence, time.monotonic(), self._now())
+
+    def _tick(self) -> None:
+        self._reset.poll()
+        self.manager.tick(time.monotonic(), self._now())
+        manager = self.manager
+        self._action.tell(manager.status.state, manager.elapsed(self._now()), manager.completed)
+
+    def _begin(self, goal: Any, max_duration: float = 0.0) -> str:
+        if not self.is_active:
+            raise RefusedError('episode_node is not active; `ros2 lifecycle set episode_node activate`')
+        request = Request(
+            task=goal.task or self.p.task,
+            kind=goal.kind,
+            seed=goal.seed,
+            split=goal.split or 'in',
+            max_duration=max_duration,
+        )
+        return self.manager.start(request, time.monotonic())
+
+    def _cancel(self) -> None:
+        self.manager.interrupt('the goal was cancelled', time.monotonic(), self._now())
+
+    def _on_start(self, request: Any, response: StartEpisode.Response) -> StartEpisode.Response:
+        return self._answer(response, lambda: setattr(response, 'episode_id', self._begin(request)))
+
+    def _on_stop(self, request: StopEpisode.Request, response: StopEpisode.Response) -> StopEpisode.Response:
+        def stop() -> None:
+            response.path = self.manager.future_path
+            stamp = nanoseconds_of(request.stamp)
+            self.manager.stop(stamp, request.outcome, 'operator', time.monotonic(), self._now())
+
+        return self._answer(response, stop)
+
+    def _on_discard(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._answer(response, self.manager.discard)
+
+    def _on_label(self, request: Any, response: LabelEpisode.Response) -> LabelEpisode.Response:
+        def label() -> None:
+            outcome = known_outcome(request.outcome)
+            episode = request.episode_id or self._last.path
+            if not episode:
+                raise RefusedError('no episode was finished yet; name one')
+            relabel(find(self.root, episode), outcome, 'operator')
+
+        return self._answer(response, label)
+
+    @staticmethod
+    def _answer(response: Any, work: Any) -> Any:
+        try:
+            work()
+            response.success = True
+        except (RefusedError, EpisodeError) as error:
+            response.success, response.message = False, str(error)
+        return response
+
+    def _health(self) -> Status:
+        status = self.manager.status
+        values = {
+            'state': status.state.name,
+            'episodes': self._episodes,
+            'lost': sum(stream.lost for stream in self.manager.streams),
+        }
+        return Status('warn' if status.problem else 'ok', status.problem or status.state.name.lower(), values)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return spin(EpisodeNode, argv)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

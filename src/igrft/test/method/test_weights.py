@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Advantages, weights, and the loss that uses them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from igrft.method.advantage import advantages, chunk_returns, lambda_returns
+from igrft.method.awr import StepWeightConfig, awr_loss, before_takeover, step_weights
+from igrft.method.critic import Critic, CriticConfig, critic_loss, expectile_loss
+from igrft.method.weights import WeightConfig, advantage_weights, effective_sample_size
+from igrft.types import Source
+
+finite = st.floats(-5, 5, allow_nan=False)
+episodes = st.lists(st.tuples(finite, finite), min_size=2, max_size=20)
+P, H, N = int(Source.POLICY), int(Source.HUMAN), int(Source.HOLD)
+
+
+@given(st.lists(finite, min_size=2, max_size=50), st.floats(0.1, 5), st.floats(1, 20), st.booleans())
+def test_weights_are_monotone_bounded_and_not_negative(a: list[float], beta: float, clip: float, positive: bool) -> None:
+    advantage = torch.tensor(sorted(a), dtype=torch.float64)
+    weights = advantage_weights(advantage, WeightConfig(beta=beta, clip=clip, positive_only=positive))
+    assert bool((weights[1:] >= weights[:-1] - 1e-9).all())
+    assert float(weights.min()) >= 0
+    assert float(weights.max()) <= clip + 1e-9
+    if not positive:
+        assert float(weights.mean()) <= 1 + 1e-9
+    ess = float(effective_sample_size(weights))
+    assert 0 <= ess <= 1 + 1e-9
+    assert ess > 0 or not bool(weights.any())
+
+
+@given(st.lists(finite, min_size=2, max_size=30), st.floats(0.1, 100), finite)
+def test_weights_do_not_depend_on_the_rewards_unit_or_offset(a: list[float], scale: float, offset: float) -> None:
+    advantage = torch.tensor(a, dtype=torch.float64)
+    if float(advantage.std(correction=0)) < 1e-3:
+        return
+    config = WeightConfig(beta=1.0, clip=10.0)
+    torch.testing.assert_close(
+        advantage_weights(advantage, config), advantage_weights(scale * advantage + offset, config), atol=1e-6, rtol=1e-6
+    )
+
+
+def test_effective_sample_size_counts() -> None:
+    assert float(effective_sample_size(torch.ones(8))) == pytest.approx(1.0)
+    assert float(effective_sample_size(torch.tensor([1.0, 0, 0, 0]))) == pytest.approx(0.25)
+    assert float(effective_sample_size(torch.zeros(4))) == 0.0
+
+
+@given(episodes, st.floats(0, 1), st.booleans())
+@settings(max_examples=50)
+def test_returns_interpolate_between_one_step_and_the_sum(rows: list[tuple[float, float]], gamma: float, terminal: bool) -> None:
+    rewards, values = np.array(rows).T
+    one = lambda_returns(rewards, values, gamma, 0.0, terminal)
+    np.testing.assert_allclose(one, chunk_returns(rewards, values, gamma, 1, terminal), atol=1e-9)
+    whole = lambda_returns(rewards, values, gamma, 1.0, terminal)
+    np.testing.assert_allclose(whole, chunk_returns(rewards, values, gamma, len(rows), terminal), atol=1e-9)
+
+
+@given(episodes, st.floats(0, 1), st.integers(0, 6), st.floats(0, 1))
+@settings(max_examples=50)
+def test_a_perfect_critic_sees_no_advantage(rows: list[tuple[float, float]], gamma: float, horizon: int, lam: float) -> None:
+    rewards = np.array(rows)[:, 0]
+    values = lambda_returns(rewards, np.zeros(len(rewards)), gamma, 1.0, True)
+    np.testing.assert_allclose(advantages(rewards, values, gamma, lam, horizon, True), 0, atol=1e-7)
+
+
+def test_a_time_limit_is_no_termination() -> None:
+    rewards, values = np.zeros(3), np.array([1.0, 1.0, 1.0])
+    np.testing.assert_allclose(lambda_returns(rewards, values, 1.0, 1.0, True), 0)
+    np.testing.assert_allclose(lambda_returns(rewards, values, 1.0, 1.0, False), 1)
+    np.testing.assert_allclose(advantages(rewards, values, 1.0, 0.9, 0, False), 0)
+
+
+def test_steps_before_a_takeover_are_marked_and_count_nothing() -> None:
+    source = torch.tensor([P, P, P, H, H, P, P, H, N])
+    assert before_takeover(source, 2).tolist() == [False, True, True, False, False, True, True, False, False]
+    led = before_takeover(source, 2)
+    shown = torch.zeros(9, dtype=torch.bool)
+    weights = step_weights(torch.linspace(-1, 1, 9), source, shown, led, StepWeightConfig(human=2.0))
+    assert weights[led].sum() == 0
+    assert weights[[3, 4, 7]].tolist() == [2.0, 2.0, 2.0]
+    assert float(weights[8]) == 0.0
+    assert float(weights[0]) > 0
+
+
+def test_demonstrations_count_one_unless_told_otherwise() -> None:
+    source, shown = torch.full((5,), H), torch.ones(5, dtype=torch.bool)
+    none = torch.zeros(5, dtype=torch.bool)
+    advantage = torch.arange(5.0)
+    assert step_weights(advantage, source, shown, none, StepWeightConfig()).tolist() == [1.0] * 5
+    weighted = step_weights(advantage, source, shown, none, StepWeightConfig(demonstrations_by_advantage=True))
+    assert bool((weighted[1:] > weighted[:-1]).all())
+
+
+def test_the_loss_is_plain_flow_matching_for_unit_weights() -> None:
+    velocity, target = torch.randn(4, 3, 7), torch.randn(4, 3, 7)
+    mask = torch.ones(4, 3, dtype=torch.bool)
+    loss = awr_loss(velocity, target, torch.ones(4, 3), mask)
+    torch.testing.assert_close(loss.total, (velocity - target).square().mean())
+
+
+def test_masked_and_weightless_steps_have_no_gradient_and_the_anchor_pulls() -> None:
+    velocity = torch.randn(2, 3, 7, requires_grad=True)
+    mask = torch.tensor([[True, True, False], [True, True, True]])
+    weights = torch.tensor([[1.0, 0.0, 1.0], [2.0, 1.0, 1.0]])
+    awr_loss(velocity, torch.zeros(2, 3, 7), weights, mask).total.backward()
+    gradient = velocity.grad
+    assert gradient is not None
+    assert float(gradient[0, 1].abs().sum()) == 0
+    assert float(gradient[0, 2].abs().sum()) == 0
+    assert float(gradient[1, 0].abs().sum()) > 0
+    torch.testing.assert_close(gradient[1, 0] / velocity[1, 0].detach(), 2 * gradient[1, 1] / velocity[1, 1].detach())
+    held = awr_loss(velocity.detach(), torch.zeros(2, 3, 7), weights, mask, velocity.detach() + 1, 0.5)
+    assert float(held.anchor) == pytest.approx(1.0)
+    assert float(held.total - held.regression) == pytest.approx(0.5)
+
+
+def test_the_expectile_leans_upwards() -> None:
+    targets = torch.tensor([0.0, 1.0])
+    grid = torch.linspace(0, 1, 101)
+
+    def best(expectile: float) -> float:
+        losses = [float(expectile_loss(x.expand(2), targets, expectile).sum()) for x in grid]
+        return float(grid[int(np.argmin(losses))])
+
+    assert best(0.5) == pytest.approx(0.5, abs=0.011)
+    assert best(0.9) == pytest.approx(0.9, abs=0.011)
+
+
+def test_the_critic_learns_both_heads_and_passes_no_gradient_down() -> None:
+    torch.manual_seed(0)
+    state = torch.randn(256, 4, requires_grad=True)
+    returns, interaction = state[:, 0].detach() * 2, (state[:, 1].detach() > 0).float()
+    critic = Critic(4, CriticConfig(hidden=32))
+    optimiser = torch.optim.Adam(critic.parameters(), lr=1e-2)
+    for _ in range(150):
+        loss = critic_loss(critic, state, returns, interaction)
+        optimiser.zero_grad()
+        loss.total.backward()
+        optimiser.step()
+    assert state.grad is None
+    assert float(loss.accuracy) > 0.95
+    assert float((critic.value(state) - returns).square().mean()) < 0.2
+    probability = critic.interaction_probability(state)
+    assert bool(((probability >= 0) & (probability <= 1)).all())

@@ -83,10 +83,8 @@ def load(path: Path | str, cls: type[T], overrides: Sequence[str] = ()) -> T:
     path = Path(path)
     try:
         data = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
-    except FileNotFoundError as error:
-        siblings = [p.stem for p in path.parent.glob('*.yaml')] if path.parent.is_dir() else []
-        hint = nearest(path.stem, siblings) if siblings else 'the folder has no YAML file'
-        raise ConfigError(f"{path}: no such file; {hint}") from error
+    except OSError as error:
+        raise ConfigError(f'{path}: cannot be read: {error.strerror}') from error
     except yaml.YAMLError as error:
         raise ConfigError(f'{path}: not YAML: {error}') from error
     for override in overrides:
@@ -125,11 +123,23 @@ def config_dir() -> Path:
     raise ConfigError('igrft is installed without its config folder; build it with colcon, or pass paths of YAML files')
 
 
+def locate(kind: str, name: str) -> Path:
+    """The file ``config/<kind>/<name>.yaml``, or ``name`` itself where it is a path of a YAML file.
+
+    Raises:
+        ConfigError: no such file; names the nearest one that exists.
+    """
+    path = Path(name).expanduser() if name.endswith(('.yaml', '.yml')) else config_dir() / kind / f'{name}.yaml'
+    if not path.is_file():
+        siblings = [p.stem for p in path.parent.glob('*.yaml')] if path.parent.is_dir() else []
+        hint = nearest(path.stem, siblings) if siblings else 'the folder has no YAML file'
+        raise ConfigError(f'{path}: no such file; {hint}')
+    return path
+
+
 def named(kind: str, name: str, cls: type[T], overrides: Sequence[str] = ()) -> T:
-    """Load ``config/<kind>/<name>.yaml``, or ``name`` itself where it is a path of a YAML file."""
-    if name.endswith(('.yaml', '.yml')):
-        return load(name, cls, overrides)
-    return load(config_dir() / kind / f'{name}.yaml', cls, overrides)
+    """Load what :func:`locate` finds."""
+    return load(locate(kind, name), cls, overrides)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,13 +17,14 @@ from launch.actions import (
 )
 from launch.condition import Condition
 from launch.conditions import IfCondition
+from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
 from launch_ros.actions import Node, PushROSNamespace, SetParameter, SetRemap
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from igrft.config import ConfigError, RobotConfig, named, nearest
+from igrft.config import ConfigError, RobotConfig, locate, named, nearest
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,16 @@ ARGUMENTS: dict[str, Argument] = {
     'rate': Argument('1.0', 'speed of the replay'),
 }
 
+FILES = {'robot': 'robots', 'task': 'tasks', 'policy': 'policies', 'curriculum': 'curriculum'}
+"""Arguments that name a file, and the folder of config/ it is in."""
+
 GRAPH = ('namespace', 'robot', 'task', 'policy', 'split', 'episodes_dir', 'teleop', 'rtf', 'use_sim_time',
          'console', 'console_port', 'log_level', 'params_file')  # fmt: skip
 """Arguments of everything that starts the graph."""
 
 
 def declare(file: str, names: tuple[str, ...], **defaults: str) -> list[DeclareLaunchArgument | OpaqueFunction]:
-    """Declare arguments, and refuse unknown ones where ``file`` is what the user launched.
+    """Declare arguments, and refuse unknown ones and names of no file where ``file`` is what the user launched.
 
     Args:
         file: ``__file__`` of the launch file.
@@ -101,6 +105,9 @@ def _refuse_unknown(context: LaunchContext, file: str, names: tuple[str, ...]) -
         name, given, _ = argument.partition(':=')
         if given and name not in names:
             raise ConfigError(f"{file} has no argument '{name}'; {nearest(name, names)}")
+    for name, kind in FILES.items():
+        if name in names:
+            locate(kind, value(name).perform(context))
 
 
 def value(name: str) -> LaunchConfiguration:
@@ -141,6 +148,18 @@ def node_parameters() -> PathJoinSubstitution | PythonExpression:
     return PythonExpression(["'", value('params_file'), "' or '", shipped, "'"])
 
 
+class NodeFailed(RuntimeError):
+    """A node without which the graph is of no use ended with an error; the launch ends with exit code 1."""
+
+
+def _end_together(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
+    if context.is_shutdown:
+        return None
+    if event.returncode:
+        raise NodeFailed(f'{event.process_name} ended with exit code {event.returncode}; its last lines say why')
+    return Shutdown(reason=f'{event.process_name} is done')
+
+
 def node(executable: str, *common: str, package: str = 'igrft', critical: bool = True, **parameters: object) -> Node:
     """One node of the graph.
 
@@ -161,7 +180,7 @@ def node(executable: str, *common: str, package: str = 'igrft', critical: bool =
         ],
         ros_arguments=['--log-level', value('log_level')],
         sigterm_timeout='8',
-        on_exit=Shutdown(reason=f'{executable} ended') if critical else None,
+        on_exit=_end_together if critical else None,
     )
 
 

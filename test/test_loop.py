@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole loop in real processes over real DDS: every phase once, interruption, resumption, bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from igrft.episodes.catalog import iterate
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+DOMAIN = 40 + os.getpid() % 50
+
+
+class Launch:
+    """A `ros2 launch` whose output can be waited on."""
+
+    def __init__(self, *arguments: str, domain: int = DOMAIN) -> None:
+        self.process = subprocess.Popen(
+            ['ros2', 'launch', 'igrft', *arguments],
+            env={**os.environ, 'ROS_DOMAIN_ID': str(domain)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._news = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._news:
+                self.lines.append(line)
+                self._news.notify_all()
+        with self._news:
+            self.lines.append('')
+            self._news.notify_all()
+
+    def wait_for(self, text: str, timeout: float = 120.0) -> None:
+        """Block until a line holds ``text``; fails with the whole output when the launch ends without it."""
+
+        def seen() -> bool:
+            return any(text in line for line in self.lines) or (bool(self.lines) and self.lines[-1] == '')
+
+        with self._news:
+            assert self._news.wait_for(seen, timeout), f'{text!r} did not come:\n{self.output}'
+        assert any(text in line for line in self.lines), f'{text!r} did not come:\n{self.output}'
+
+    def end(self, timeout: float = 120.0) -> int:
+        code = self.process.wait(timeout)
+        self._reader.join(10)
+        return code
+
+    @property
+    def output(self) -> str:
+        return ''.join(self.lines)
+
+
+@pytest.fixture
+def launch() -> Iterator[object]:
+    started: list[Launch] = []
+
+    def start(*arguments: str, domain: int = DOMAIN) -> Launch:
+        started.append(Launch(*arguments, domain=domain))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.send_signal(signal.SIGINT)
+            try:
+                one.process.wait(20)
+            except subprocess.TimeoutExpired:
+                one.process.kill()
+
+
+def smoke(folder: Path, *more: str) -> tuple[str, ...]:
+    return ('rl_loop.launch.py', 'curriculum:=smoke', f'episodes_dir:={folder}', 'console:=false', *more)
+
+
+def test_every_phase_of_the_loop_and_its_bags(launch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    loop = launch(*smoke(tmp_path))
+    assert loop.end() == 0, loop.output
+    assert 'Success after each stage' in loop.output
+    progress = json.loads((tmp_path / 'block_stacking' / 'loop.json').read_text())
+    assert list(progress['checkpoints']) == ['SFT', 'offline RL', 'IG-AWR, round 1']
+    kinds = [entry.meta.kind for entry in iterate(tmp_path)]
+    assert sorted(kind.value for kind in kinds) == sorted(
+        ['demonstration'] * 2 + ['rollout', 'correction'] + ['evaluation'] * 3
+    )
+    verified = subprocess.run(['igrft', 'episodes', 'verify', str(tmp_path)], capture_output=True, text=True)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_a_killed_loop_resumes_where_it_stood(launch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    first = launch(*smoke(tmp_path))
+    first.wait_for('evaluation after SFT')
+    first.process.kill()
+    first.end()
+    before = json.loads((tmp_path / 'block_stacking' / 'loop.json').read_text())
+    second = launch(*smoke(tmp_path, 'stage:=sft'), domain=DOMAIN + 1)
+    assert second.end() == 0, second.output
+    after = json.loads((tmp_path / 'block_stacking' / 'loop.json').read_text())
+    assert after['checkpoints'] == before['checkpoints']
+    assert after['episodes']['demonstrations'] == before['episodes']['demonstrations']
+    assert len(after['episodes']['evaluation after SFT']) == 1
+    assert '] SFT' not in second.output
+
+
+def test_ctrl_c_leaves_whole_bags_and_exit_code_0(launch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    loop = launch(*smoke(tmp_path))
+    loop.wait_for('demonstrations (2 episodes)')
+    loop.process.send_signal(signal.SIGINT)
+    assert loop.end(20) == 0, loop.output
+    assert 'process has died' not in loop.output
+    verified = subprocess.run(['igrft', 'episodes', 'verify', str(tmp_path)], capture_output=True, text=True)
+    assert verified.returncode == 0 or 'no episode' in verified.stdout + verified.stderr
+
+
+@pytest.mark.parametrize(
+    ('argument', 'hint'),
+    [
+        ('tsak:=x', "did you mean 'task'"),
+        ('task:=block_staking', "did you mean 'block_stacking'"),
+        ('policy:=compact_flo', "did you mean 'compact_flow'"),
+        ('robot:=sin', "did you mean 'sim'"),
+        ('overrides:=sft.stpes=3', "did you mean 'steps'"),
+    ],
+)
+def test_unknown_words_name_the_nearest(launch, tmp_path: Path, argument: str, hint: str) -> None:  # type: ignore[no-untyped-def]
+    loop = launch(*smoke(tmp_path, argument))
+    code = loop.end()
+    assert hint in loop.output, loop.output
+    assert code != 0

@@ -9,6 +9,7 @@ space, enter, other keys: buttons of that name (``space``, ``enter``, ``p`` …)
 from __future__ import annotations
 
 import os
+import re
 import sys
 import termios
 import tty
@@ -21,6 +22,8 @@ MOTION = {
     'u': ('roll', -1.0), 'o': ('roll', 1.0), 'i': ('pitch', 1.0), 'k': ('pitch', -1.0), 'j': ('yaw', 1.0), 'l': ('yaw', -1.0),
 }  # fmt: skip
 NAMES = {' ': 'space', '\r': 'enter', '\n': 'enter', '\t': 'tab', '\x1b': 'escape'}
+ESCAPE_SEQUENCE = re.compile(r'\x1b[\[O][0-9;]*[A-Za-z~]')
+"""An arrow or function key: several characters that must not be taken for keys of their own."""
 FIRST_HOLD = 0.6
 """[s] A terminal repeats a held key only after about half a second."""
 NEXT_HOLD = 0.1
@@ -35,7 +38,7 @@ class Keys:
 
     def feed(self, characters: str, now: float) -> None:
         """Keys that have arrived by ``now``."""
-        for key in characters.lower():
+        for key in ESCAPE_SEQUENCE.sub('', characters).lower():
             repeats = self._until.get(key, 0.0) > now
             self._until[key] = now + (NEXT_HOLD if repeats else FIRST_HOLD if key in MOTION else NEXT_HOLD)
             if key in MOTION:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rclpy.action import ActionServer, CancelResponse
 from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
@@ -18,20 +17,15 @@ from rclpy.qos import (
     ReliabilityPolicy,
     qos_check_compatible,
 )
-from rclpy.task import Future
 
 from igrft.episodes.metadata import QosProfile, qos_profile
-from igrft.episodes.states import RefusedError, Request, Result, Snapshot, State
+from igrft.episodes.states import Request
 from igrft.episodes.topics import TopicSpec
 from igrft.ros import qos
-from igrft_msgs.action import RunEpisode
-from igrft_msgs.msg import EpisodeStatus
 from igrft_msgs.srv import ResetCell
 
 RECORDER_DEPTH = 100
 """Messages a topic may be ahead of the recorder's callbacks."""
-FEEDBACK_PERIOD = 0.5
-"""[s] between two feedbacks of `run_episode`."""
 RESET_PATIENCE = 2.0
 """[s] to wait for a server of `reset` to appear."""
 
@@ -145,86 +139,6 @@ class ResetClient:
         if number == self._asked:  # else an episode that was given up asked for it
             answer = future.result()
             self._on_done(answer.success, answer.message, answer.instruction)
-
-
-class RunEpisodeServer:
-    """The `run_episode` action: a goal waits, without holding the executor, for the manager's result.
-
-    Args:
-        node: owner.
-        begin: starts the episode of a goal (its second argument is max_duration); raises RefusedError.
-        cancel: ends the episode in progress.
-    """
-
-    def __init__(self, node: Node, begin: Callable[[Any, float], str], cancel: Callable[[], None]) -> None:
-        self._begin, self._cancel = begin, cancel
-        self._goal: Any = None
-        self._result: Future | None = None
-        self._told = 0.0
-        self._server = ActionServer(node, RunEpisode, 'run_episode', self._run, cancel_callback=self._on_cancel)
-
-    def destroy(self) -> None:
-        """End the server."""
-        self._server.destroy()
-
-    def tell(self, state: State, elapsed: float, completed: int) -> None:
-        """Feedback, a few times a second at most."""
-        if self._goal is None or not self._goal.is_active or time.monotonic() - self._told < FEEDBACK_PERIOD:
-            return
-        self._told = time.monotonic()
-        phase = state.name.lower()
-        self._goal.publish_feedback(RunEpisode.Feedback(phase=phase, elapsed=elapsed, completed=completed))
-
-    def finish(self, result: Result) -> None:
-        """The episode in progress is over; nobody may be waiting for it."""
-        if self._result is not None:
-            self._result.set_result(result)
-
-    async def _run(self, handle: Any) -> RunEpisode.Result:
-        try:
-            self._begin(handle.request, handle.request.max_duration)
-        except RefusedError as error:
-            handle.abort()
-            return RunEpisode.Result(success=False, message=str(error))
-        self._goal, self._result = handle, Future()
-        result: Result = await self._result
-        self._goal = self._result = None
-        if handle.is_cancel_requested:
-            handle.canceled()
-        elif result.saved:
-            handle.succeed()
-        else:
-            handle.abort()
-        return RunEpisode.Result(
-            success=result.saved,
-            message=result.message,
-            episode_id=result.episode_id,
-            path=result.path,
-            outcome=result.outcome,
-            progress=result.progress,
-            steps=result.steps,
-            interventions=result.interventions,
-            duration=result.duration,
-        )
-
-    def _on_cancel(self, handle: Any) -> CancelResponse:
-        self._cancel()
-        return CancelResponse.ACCEPT
-
-
-def status_msg(status: Snapshot) -> EpisodeStatus:
-    """`episode/status` without its header."""
-    return EpisodeStatus(
-        state=int(status.state),
-        episode_id=status.episode_id,
-        task=status.task,
-        instruction=status.instruction,
-        kind=status.kind,
-        seed=status.seed,
-        outcome=status.outcome,
-        path=status.path,
-        problem=status.problem,
-    )
 
 
 def _wanted(topic: TopicSpec, reliable: bool) -> QoSProfile:

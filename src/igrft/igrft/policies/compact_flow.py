@@ -66,7 +66,8 @@ class Block(nn.Module):
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.condition = nn.Linear(width, 3 * width)
         self.body = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(2 * width, width))
-        nn.init.zeros_(self.condition.weight)
+        # Small, not zero: with zeros the first gradient would not reach the state at all.
+        nn.init.normal_(self.condition.weight, std=0.02)
         nn.init.zeros_(self.condition.bias)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:

@@ -54,7 +54,8 @@ def usable_prefix(mask: Mask, usable: Mask) -> Mask:
 class ChunkSampler:
     """Draws chunk starts: first a group by its share, then a row of the group uniformly.
 
-    Groups without rows give their share to the others, in proportion, so that D_demo : D_real is 1 : 1 only once D_real exists.
+    Groups without rows give their share to the others, in proportion, so that D_demo : D_real is 1 : 1 only once
+    D_real exists.
     """
 
     def __init__(self, groups: Mapping[str, Rows], shares: Mapping[str, float], seed: int) -> None:

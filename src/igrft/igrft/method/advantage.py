@@ -56,13 +56,12 @@ def chunk_returns(rewards: Float64, values: Float64, gamma: float, horizon: int,
     return returns
 
 
-def advantages(
-    rewards: Float64, values: Float64, gamma: float, lam: float, horizon: int, terminal: bool
-) -> Float64:
+def advantages(rewards: Float64, values: Float64, gamma: float, lam: float, horizon: int, terminal: bool) -> Float64:
     """Â_t = G_t − V(s_t): [T].
 
     Args:
-        horizon: n ≥ 1 takes the return over a chunk of n steps; 0 takes the λ-return (generalised advantage estimation).
+        horizon: n ≥ 1 takes the return over a chunk of n steps; 0 takes the λ-return (generalised advantage
+        estimation).
     """
     if horizon:
         return chunk_returns(rewards, values, gamma, horizon, terminal) - values

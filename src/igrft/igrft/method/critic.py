@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,9 @@ def expectile_loss(prediction: Tensor, target: Tensor, expectile: float) -> Tens
     return torch.where(u < 0, 1 - expectile, expectile) * u.square()
 
 
-def critic_loss(critic: Critic, state: Tensor, returns: Tensor, interaction: Tensor, expectile: float = 0.5) -> CriticLoss:
+def critic_loss(
+    critic: Critic, state: Tensor, returns: Tensor, interaction: Tensor, expectile: float = 0.5
+) -> CriticLoss:
     """The loss of both heads.
 
     Args:
@@ -104,6 +106,6 @@ def critic_loss(critic: Critic, state: Tensor, returns: Tensor, interaction: Ten
     values = critic.value_ensemble(state)
     value = expectile_loss(values, returns.expand_as(values), expectile).mean()
     logit = critic.interaction_logit(state)
-    cross_entropy = F.binary_cross_entropy_with_logits(logit, interaction.to(logit.dtype))
+    cross_entropy = functional.binary_cross_entropy_with_logits(logit, interaction.to(logit.dtype))
     accuracy = ((logit > 0) == (interaction > 0.5)).float().mean()
     return CriticLoss(value + cross_entropy, value, cross_entropy, accuracy)

@@ -12,10 +12,6 @@ from typing import Any
 
 import torch
 from geometry_msgs.msg import PoseStamped
-from igrft_msgs.msg import ActionChunk as ActionChunkMsg
-from igrft_msgs.msg import Checkpoint as CheckpointMsg
-from igrft_msgs.msg import EpisodeStatus
-from igrft_msgs.srv import LoadCheckpoint
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import MultiThreadedExecutor
 from sensor_msgs.msg import Image, JointState
@@ -35,6 +31,10 @@ from igrft.ros.runtime import spin
 from igrft.training import checkpoint as checkpoints
 from igrft.training.worker import robot_spec
 from igrft.types import ActionChunk, Kind
+from igrft_msgs.msg import ActionChunk as ActionChunkMsg
+from igrft_msgs.msg import Checkpoint as CheckpointMsg
+from igrft_msgs.msg import EpisodeStatus
+from igrft_msgs.srv import LoadCheckpoint
 
 LOAD_TIMEOUT = 60.0
 """[s] that a caller of load_checkpoint waits at most."""
@@ -53,7 +53,9 @@ class Parameters(Common):
         -1.0, 'temperature in evaluation episodes; below 0: as in the others', minimum=-1.0, maximum=3.0
     )
     require_episode: bool = parameter(True, 'answer only while an episode records; false answers always')
-    max_skew: float = parameter(0.06, 'that the streams of one observation may differ by', unit='s', minimum=0.0, maximum=0.5)
+    max_skew: float = parameter(
+        0.06, 'that the streams of one observation may differ by', unit='s', minimum=0.0, maximum=0.5
+    )
     autostart: bool = autostart_parameter()
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trains a stage when asked (`train_stage`), in a process of its own, from the episodes on disk; announces the checkpoint."""
+"""Trains a stage when asked (`train_stage`), in a process of its own, from the episodes on disk; announces the
+checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from igrft_msgs.action import TrainStage
-from igrft_msgs.msg import Checkpoint as CheckpointMsg
-from igrft_msgs.msg import TrainerStatus
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import MultiThreadedExecutor
@@ -29,6 +28,9 @@ from igrft.ros.runtime import spin
 from igrft.training.client import WorkerClient
 from igrft.training.config import STAGES
 from igrft.training.worker import Job
+from igrft_msgs.action import TrainStage
+from igrft_msgs.msg import Checkpoint as CheckpointMsg
+from igrft_msgs.msg import TrainerStatus
 
 STOP_TIMEOUT = 8.0
 """[s] that a training process gets to save its state."""
@@ -84,7 +86,9 @@ class TrainerNode(Lifecycle):
         if client is not None:
             client.stop()
             if not client.wait(STOP_TIMEOUT):
-                self.get_logger().error(f'the training did not stop within {STOP_TIMEOUT:g} s and is killed; its last saved state stays')
+                self.get_logger().error(
+                    f'the training did not stop within {STOP_TIMEOUT:g} s and is killed; its last saved state stays'
+                )
                 client.kill()
         self._closing = False
 
@@ -125,9 +129,19 @@ class TrainerNode(Lifecycle):
         with self._lock:
             if self._client is not None or self._closing:
                 handle.abort()
-                return TrainStage.Result(success=False, message='another training has just begun, or the node is closing')
+                return TrainStage.Result(
+                    success=False, message='another training has just begun, or the node is closing'
+                )
             self._client = WorkerClient(job, events.put)
-        self._publish(state='training', stage=goal.stage, round=goal.round, step=0, total_steps=0, eta=0.0, message='reading the episodes')
+        self._publish(
+            state='training',
+            stage=goal.stage,
+            round=goal.round,
+            step=0,
+            total_steps=0,
+            eta=0.0,
+            message='reading the episodes',
+        )
         event: Mapping[str, Any] = {}
         try:
             while event.get('event') not in ('done', 'stopped', 'failed'):
@@ -157,7 +171,7 @@ class TrainerNode(Lifecycle):
             for episode, reason in event['excluded'].items():
                 self.get_logger().warning(f'episode {episode} was left out: {reason}')
             result.success, result.checkpoint = True, event['checkpoint']
-            result.message = f"saved {event['id']}"
+            result.message = f'saved {event["id"]}'
             self._announce(event)
             self._publish(state='idle', checkpoint=event['id'], message=result.message)
             handle.succeed()
@@ -170,7 +184,7 @@ class TrainerNode(Lifecycle):
                 handle.abort()
         else:
             result.message = event['message']
-            self.get_logger().error(f"training failed: {event['message']}")
+            self.get_logger().error(f'training failed: {event["message"]}')
             self._publish(state='failed', message=event['message'])
             handle.abort()
         return result

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``compact_flow``: a small flow policy on a pretrained, frozen vision trunk.
 
-The trunk turns a frame into about a hundred numbers, once. What the three stages train is the action expert, a residual MLP
-over the whole chunk with adaptive layer norm (Peebles & Xie 2023) for the state and τ: milliseconds a step on a CPU.
+The trunk turns a frame into about a hundred numbers, once. What the three stages train is the action expert, a
+residual MLP over the whole chunk with adaptive layer norm (Peebles & Xie 2023) for the state and τ: milliseconds a step on a CPU.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class CompactFlowConfig:
         if self.feature_noise < 0:
             raise ValueError('feature_noise must not be negative')
         if not self.trunk_weights and not self.train_trunk:
-            raise ValueError("trunk_weights is '' and train_trunk false: a random trunk would stay random; set one of them")
+            raise ValueError(
+                "trunk_weights is '' and train_trunk false: a random trunk would stay random; set one of them"
+            )
 
 
 def time_embedding(tau: Tensor, width: int) -> Tensor:
@@ -65,7 +67,9 @@ class Block(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.condition = nn.Linear(width, 3 * width)
-        self.body = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(2 * width, width))
+        self.body = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
+        )
         # Small, not zero: with zeros the first gradient would not reach the state at all.
         nn.init.normal_(self.condition.weight, std=0.02)
         nn.init.zeros_(self.condition.bias)

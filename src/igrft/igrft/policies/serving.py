@@ -28,7 +28,9 @@ def observation_inputs(observations: Sequence[Observation], spec: PolicySpec) ->
         frames = []
         for observation in observations:
             if camera not in observation.images:
-                raise PolicyError(f"observation has no image of camera '{camera}'; it has: {', '.join(observation.images)}")
+                raise PolicyError(
+                    f"observation has no image of camera '{camera}'; it has: {', '.join(observation.images)}"
+                )
             try:
                 frames.append(to_policy_size(observation.images[camera], spec.image_size))
             except ValueError as error:
@@ -36,7 +38,9 @@ def observation_inputs(observations: Sequence[Observation], spec: PolicySpec) ->
         images[camera] = torch.from_numpy(np.stack(frames))
     for observation in observations:
         if observation.proprio.shape != (spec.proprio_dim,):
-            raise PolicyError(f'proprio has shape {list(observation.proprio.shape)}, the policy takes [{spec.proprio_dim}]')
+            raise PolicyError(
+                f'proprio has shape {list(observation.proprio.shape)}, the policy takes [{spec.proprio_dim}]'
+            )
     proprio = torch.from_numpy(np.stack([o.proprio for o in observations]).astype(np.float32))
     return Inputs(proprio, [o.instruction for o in observations], images=images)
 

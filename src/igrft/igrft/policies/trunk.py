@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The vision trunk of ``compact_flow``: two images and proprioception to features that know where things are.
 
-Per camera a convolution finds keypoints by spatial soft-argmax (Finn et al. 2016); an MLP joins them with the proprioception. It
-is pretrained once on random scenes (``igrft pretrain``) to predict where the objects are, and its predictions are part of
-its features.
+Per camera a convolution finds keypoints by spatial soft-argmax (Finn et al. 2016); an MLP joins them with the
+proprioception. It is pretrained once on random scenes (``igrft pretrain``) to predict where the objects are, and its
+predictions are part of its features.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class KeypointNet(nn.Module):
         side = (size + 3) // 4
         grid = torch.linspace(-1, 1, side)
         self.grid: Tensor
-        self.register_buffer('grid', torch.stack(torch.meshgrid(grid, grid, indexing='xy'), -1).reshape(-1, 2), persistent=False)
+        self.register_buffer(
+            'grid', torch.stack(torch.meshgrid(grid, grid, indexing='xy'), -1).reshape(-1, 2), persistent=False
+        )
 
     def forward(self, image: Tensor) -> Tensor:
         x = image.movedim(-1, 1).to(self.stem.weight.dtype).div(127.5).sub(1.0)
@@ -71,7 +73,9 @@ class KeypointNet(nn.Module):
 class Trunk(nn.Module):
     """Images and proprioception to features [B, latent + targets]."""
 
-    def __init__(self, cameras: tuple[str, ...], size: int, proprio_dim: int, targets: int, config: TrunkConfig) -> None:
+    def __init__(
+        self, cameras: tuple[str, ...], size: int, proprio_dim: int, targets: int, config: TrunkConfig
+    ) -> None:
         super().__init__()
         self.cameras = cameras
         self.targets = targets

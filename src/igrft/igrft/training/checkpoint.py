@@ -4,7 +4,8 @@
 ``policy.safetensors``  averaged weights, trunk and normalisation included ·  ``policy.json``  what builds the policy
 ``critic.safetensors``  the critic, once there is one ·  ``manifest.json``  stage, parents, settings, episodes, sums
 
-A folder under its own name is complete, always; while it is written its name begins with a dot. Nothing is ever unpickled.
+A folder under its own name is complete, always; while it is written its name begins with a dot. Nothing is ever
+unpickled.
 """
 
 from __future__ import annotations
@@ -142,7 +143,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
         if not file.is_file():
             raise CheckpointError(f'{file}: missing; the checkpoint is incomplete')
         if _sha256(file) != expected:
-            raise CheckpointError(f'{file}: its content does not match the SHA-256 in {MANIFEST}; it was damaged or changed')
+            raise CheckpointError(
+                f'{file}: its content does not match the SHA-256 in {MANIFEST}; it was damaged or changed'
+            )
     return manifest
 
 
@@ -178,7 +181,11 @@ def load(path: Path | str, expect: Mapping[str, Any] | None = None) -> Checkpoin
         critic = Critic(policy.critic_dim, parse(description['critic'], CriticConfig, f'{description_path}: critic'))
         _fill(critic, path / 'critic.safetensors')
     policy.eval()
-    about = {k: v for k, v in manifest.items() if k not in ('format', 'id', 'stage', 'round', 'step', 'policy', 'lineage', 'files')}
+    about = {
+        k: v
+        for k, v in manifest.items()
+        if k not in ('format', 'id', 'stage', 'round', 'step', 'policy', 'lineage', 'files')
+    }
     return Checkpoint(
         id=str(manifest['id']),
         policy=policy,

@@ -22,7 +22,8 @@ Event = Mapping[str, Any]
 class WorkerClient:
     """One job in a child process.
 
-    Events arrive at ``on_event`` from a thread; the last one is done, stopped or failed, always, also when the child is killed.
+    Events arrive at ``on_event`` from a thread; the last one is done, stopped or failed, always, also when the child
+    is killed.
     """
 
     def __init__(self, job: Job, on_event: Callable[[Event], None]) -> None:

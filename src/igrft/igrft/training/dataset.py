@@ -200,7 +200,9 @@ def encode_episode(policy: Policy, episode: DecodedEpisode, batch: int = 64) -> 
         window = slice(begin, begin + batch)
         images = {
             camera: torch.from_numpy(
-                np.stack([to_policy_size(np.asarray(f), policy.spec.image_size) for f in episode.images[camera][window]])
+                np.stack(
+                    [to_policy_size(np.asarray(f), policy.spec.image_size) for f in episode.images[camera][window]]
+                )
             )
             for camera in policy.spec.cameras
         }

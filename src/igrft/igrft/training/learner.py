@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The learner loop: gradient steps on one module, with averaged weights, that can stop anywhere and go on identically."""
+"""The learner loop: gradient steps on one module, with averaged weights, that can stop anywhere and go on
+identically.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,11 @@ class Learner:
     """
 
     def __init__(
-        self, module: nn.Module, loss: Callable[[int], StepResult], settings: OptimiserSettings, before_step: Callable[[int], None] | None = None
+        self,
+        module: nn.Module,
+        loss: Callable[[int], StepResult],
+        settings: OptimiserSettings,
+        before_step: Callable[[int], None] | None = None,
     ) -> None:
         """Prepare the loop.
 

@@ -5,7 +5,7 @@
 |---|---|
 | policy/loss, policy/regression, policy/anchor | the policy's loss and its two parts |
 | policy/ess | effective sample size of the batch's weights, in (0, 1] |
-| policy/weights (histogram), policy/advantages (histogram) | over the whole dataset, at the start of the policy's part |
+| policy/weights, policy/advantages (histograms) | over the whole dataset, as the policy's part begins |
 | critic/loss, critic/value_loss, critic/interaction_loss | the critic's loss and its two parts |
 | critic/interaction_accuracy | share of a batch's steps on which p_int > 0.5 agrees with I_t |
 | critic/value, critic/returns (histogram) | mean V of the batch; its targets |

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pretrain the vision trunk of ``compact_flow`` on random scenes of the cell: ``python -m igrft.training.pretrain``.
 
-A vision-language-action model comes with a pretrained trunk; so does this one. The shipped weights were made by this command
-with its defaults.
+A vision-language-action model comes with a pretrained trunk; so does this one. The shipped weights were made by this
+command with its defaults.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from igrft.policies.pretrained import WEIGHTS, save_trunk
 from igrft.policies.trunk import Trunk, TrunkConfig
@@ -72,7 +72,7 @@ def pretrain(
         images = {c: brightness(torch.from_numpy(train.images[c][rows.numpy()]), generator) for c in cameras}
         with torch.autocast('cpu', torch.bfloat16):
             features = trunk(images, torch.from_numpy(train.proprio[rows.numpy()]))
-        loss = F.smooth_l1_loss(trunk.predictions(features).float(), wanted[rows], beta=0.1)
+        loss = functional.smooth_l1_loss(trunk.predictions(features).float(), wanted[rows], beta=0.1)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(trunk.parameters(), 1.0)
@@ -83,7 +83,9 @@ def pretrain(
             for name, tensor in trunk.state_dict().items():
                 average[name].lerp_(tensor, 1 - min(0.995, (1 + step) / (10 + step)))
         if (step + 1) % 100 == 0 or step == 0:
-            print(f'step {step + 1}/{config.steps}  loss {loss.item():.4f}  {time.monotonic() - begin:.0f} s', flush=True)
+            print(
+                f'step {step + 1}/{config.steps}  loss {loss.item():.4f}  {time.monotonic() - begin:.0f} s', flush=True
+            )
     trunk.load_state_dict(average)
     return trunk, evaluate(trunk, test, mean, scale)
 
@@ -103,7 +105,9 @@ def evaluate(trunk: Trunk, scenes: Scenes, mean: Tensor, scale: Tensor) -> dict[
 def main(argv: list[str] | None = None) -> None:
     """Entry point."""
     defaults = PretrainConfig()
-    parser = argparse.ArgumentParser(description='pretrain the vision trunk of compact_flow on random scenes of the cell')
+    parser = argparse.ArgumentParser(
+        description='pretrain the vision trunk of compact_flow on random scenes of the cell'
+    )
     parser.add_argument('--task', default='block_stacking', help='whose objects are in the scenes')
     parser.add_argument('--image-size', type=int, default=128, help='[px]')
     parser.add_argument('--scenes', type=int, default=defaults.scenes)
@@ -116,7 +120,9 @@ def main(argv: list[str] | None = None) -> None:
     from igrft_sim.cell import Cell
     from igrft_sim.tasks import make_task
 
-    config = PretrainConfig(scenes=arguments.scenes, steps=arguments.steps, threads=arguments.threads, seed=arguments.seed)
+    config = PretrainConfig(
+        scenes=arguments.scenes, steps=arguments.steps, threads=arguments.threads, seed=arguments.seed
+    )
     torch.set_num_threads(config.threads)
     cell = Cell(make_task(arguments.task), image_size=arguments.image_size)
     begin = time.monotonic()

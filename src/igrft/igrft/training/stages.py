@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One stage from episodes to a checkpoint: the critic, then the policy weighted by it. Killed anywhere, it goes on identically."""
+"""One stage from episodes to a checkpoint: the critic, then the policy weighted by it. Killed anywhere, it goes on
+identically.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ from igrft.training.values import dataset_advantages, predict
 from igrft.types import DecodedEpisode
 
 
-class Stopped(RuntimeError):  # noqa: N818 - not an error, a request that was followed
+class Stopped(RuntimeError):
     """Training was asked to stop; its state is saved and the same request goes on from it."""
 
 
@@ -84,7 +86,11 @@ def image_size(request: StageRequest) -> int:
 
 def checkpoint_id(request: StageRequest, config: TrainingConfig, episodes: Iterable[str]) -> str:
     """A name that is the same for the same training: stage, round, and a hash of everything that decides its result."""
-    common = {k: v for k, v in as_dict(config).items() if k not in ('sft', 'offline_rl', 'hil', 'threads', 'log_every', 'checkpoint_every')}
+    common = {
+        k: v
+        for k, v in as_dict(config).items()
+        if k not in ('sft', 'offline_rl', 'hil', 'threads', 'log_every', 'checkpoint_every')
+    }
     content = {
         'stage': request.stage,
         'round': request.round,
@@ -175,7 +181,9 @@ class StageRun:
 
     def _fresh(self) -> Policy:
         if self.request.stage != 'sft':
-            raise CheckpointError(f'{self.request.stage} starts from a checkpoint; train sft first, or name initial_checkpoint')
+            raise CheckpointError(
+                f'{self.request.stage} starts from a checkpoint; train sft first, or name initial_checkpoint'
+            )
         return registry.create(self.request.policy, overrides=self.request.policy_overrides, **self.request.spec)
 
     def _parent(self) -> Checkpoint | None:
@@ -206,7 +214,9 @@ class StageRun:
         self, policy: Policy, parent: Checkpoint | None, dataset: Dataset, state: TrainingState, curves: Curves
     ) -> Critic:
         torch.manual_seed(self._seed('critic'))
-        critic = parent.critic if parent and parent.critic is not None else Critic(policy.critic_dim, self.config.critic)
+        critic = (
+            parent.critic if parent and parent.critic is not None else Critic(policy.critic_dim, self.config.critic)
+        )
         objective = CriticObjective(critic, policy, dataset, self.config, self._seed('critic'))
         settings = self._settings(self.stage.critic_steps, self.stage.critic_learning_rate)
         learner = Learner(critic, objective.loss, settings, objective.before_step)
@@ -228,10 +238,14 @@ class StageRun:
         if critic is not None:
             states = CriticObjective.states(policy, dataset)
             advantage = dataset_advantages(dataset, predict(critic, states), self.config)
-            weights = step_weights(advantage, dataset.source, dataset.demonstration, dataset.led_to_takeover, self.stage.weights)
+            weights = step_weights(
+                advantage, dataset.source, dataset.demonstration, dataset.led_to_takeover, self.stage.weights
+            )
             shown = StepResult(torch.zeros(()), histograms={'weights': weights, 'advantages': advantage})
             curves.write('policy', 0, shown)
-        objective = PolicyObjective(policy, dataset, weights, self.stage, self.config, self._seed('policy'), self._anchor(parent))
+        objective = PolicyObjective(
+            policy, dataset, weights, self.stage, self.config, self._seed('policy'), self._anchor(parent)
+        )
         learner = Learner(policy, objective.loss, self._settings(self.stage.steps, self.stage.learning_rate))
         self._loop('policy', learner, objective.sampler, state, curves, self.stage.critic_steps, lambda: {})
 
@@ -256,7 +270,9 @@ class StageRun:
             if stopping or (learner.step % self.config.checkpoint_every == 0 and not learner.done):
                 state.save(part, offset + learner.step, learner, sampler, extra())
             if stopping:
-                raise Stopped(f'{self.request.stage}: stopped at step {offset + learner.step}; the same request goes on from here')
+                raise Stopped(
+                    f'{self.request.stage}: stopped at step {offset + learner.step}; the same request goes on from here'
+                )
         state.finish(part, offset + learner.step, learner)
         learner.swap_average()
 

@@ -19,10 +19,11 @@ from igrft.training.learner import Learner
 
 
 class TrainingState:
-    """Weights, averages, optimiser moments, random generators and sampler of a stage, in ``<folder>/<part>.safetensors``.
+    """Weights, averages, optimiser moments, random generators and sampler of a stage, in
+    ``<folder>/<part>.safetensors``.
 
-    Weights on disk after an interruption are those of a step that was completed; going on from them gives the same result
-    as never having been interrupted.
+    Weights on disk after an interruption are those of a step that was completed; going on from them gives the same
+    result as never having been interrupted.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,9 +33,7 @@ class TrainingState:
         """The newest saved step of any part, 0 if there is none."""
         return max((self._read(path)[1]['step'] for path in self._files()), default=0)
 
-    def save(
-        self, part: str, step: int, learner: Learner, sampler: ChunkSampler, extra: dict[str, Tensor]
-    ) -> None:
+    def save(self, part: str, step: int, learner: Learner, sampler: ChunkSampler, extra: dict[str, Tensor]) -> None:
         """Write the part's state."""
         tensors = {**learner.state(), **{f'extra.{name}': tensor.clone() for name, tensor in extra.items()}}
         tensors['random'] = torch.get_rng_state()
@@ -56,7 +55,9 @@ class TrainingState:
             tensors, about = self._read(path)
             learner.restore(tensors)
         except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise ValueError(f'{path}: not a training state of this stage ({error}); remove it to begin the stage anew') from error
+            raise ValueError(
+                f'{path}: not a training state of this stage ({error}); remove it to begin the stage anew'
+            ) from error
         if about['finished']:
             return
         sampler.restore(str(about['sampler']))

@@ -19,8 +19,8 @@ from igrft.types import Outcome, Source
 def segments(dataset: Dataset) -> Iterator[tuple[slice, bool, bool]]:
     """Stretches along which returns are computed: rows, whether the last step is terminal, whether a takeover ended it.
 
-    An episode is one stretch, except that a takeover ends the policy's part: what the human then earns is not the policy's
-    doing. A success or a failure is terminal, a timeout is not.
+    An episode is one stretch, except that a takeover ends the policy's part: what the human then earns is not the
+    policy's doing. A success or a failure is terminal, a timeout is not.
     """
     for episode, first, length in zip(dataset.episodes, dataset.starts(), dataset.lengths, strict=True):
         source = dataset.source[first : first + length]

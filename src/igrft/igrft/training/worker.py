@@ -2,8 +2,9 @@
 """Training as a process of its own: ``python -m igrft.training.worker``.
 
 The first line of standard input is the job, as JSON. Standard output is one JSON object a line:
-``{"event": "progress" | "done" | "stopped" | "failed", …}``. The end of standard input, SIGINT and SIGTERM all mean: save the
-training state and stop. So a trainer that dies, however, leaves no orphan, and one that is killed loses a few seconds.
+``{"event": "progress" | "done" | "stopped" | "failed", …}``. The end of standard input, SIGINT and SIGTERM all mean:
+save the training state and stop. So a trainer that dies, however, leaves no orphan, and one that is killed loses a few
+seconds.
 """
 
 from __future__ import annotations

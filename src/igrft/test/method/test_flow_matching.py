@@ -17,7 +17,9 @@ shapes = st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 7))
 @given(shapes, st.integers(1, 20), st.integers(0, 2**31))
 @settings(max_examples=30, deadline=None)
 def test_the_sampler_is_exact_on_the_straight_path(shape: tuple[int, int, int], steps: int, seed: int) -> None:
-    """For a known target a the conditional field is (a − a_τ) / (1 − τ); Euler follows it exactly for any number of steps."""
+    """For a known target a the conditional field is (a − a_τ) / (1 − τ); Euler follows it exactly for any number of
+    steps.
+    """
     generator = torch.Generator().manual_seed(seed)
     start = torch.randn(shape, generator=generator)
     goal = torch.randn(shape, generator=generator)
@@ -67,7 +69,9 @@ def test_noise_of_an_element_does_not_depend_on_the_batch() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8), st.floats(0, 2), st.floats(0, 1), st.floats(0, 1))
-def test_temperature_falls_with_interaction_within_its_bounds(p: list[float], base: float, alpha: float, least: float) -> None:
+def test_temperature_falls_with_interaction_within_its_bounds(
+    p: list[float], base: float, alpha: float, least: float
+) -> None:
     config = TemperatureConfig(sigma_base=base, alpha=alpha, sigma_min=least)
     values = temperature(torch.tensor(sorted(p), dtype=torch.float64), config)
     assert bool((values[1:] <= values[:-1] + 1e-12).all())

@@ -21,7 +21,9 @@ P, H, N = int(Source.POLICY), int(Source.HUMAN), int(Source.HOLD)
 
 
 @given(st.lists(finite, min_size=2, max_size=50), st.floats(0.1, 5), st.floats(1, 20), st.booleans())
-def test_weights_are_monotone_bounded_and_not_negative(a: list[float], beta: float, clip: float, positive: bool) -> None:
+def test_weights_are_monotone_bounded_and_not_negative(
+    a: list[float], beta: float, clip: float, positive: bool
+) -> None:
     advantage = torch.tensor(sorted(a), dtype=torch.float64)
     weights = advantage_weights(advantage, WeightConfig(beta=beta, clip=clip, positive_only=positive))
     assert bool((weights[1:] >= weights[:-1] - 1e-9).all())
@@ -41,7 +43,10 @@ def test_weights_do_not_depend_on_the_rewards_unit_or_offset(a: list[float], sca
         return
     config = WeightConfig(beta=1.0, clip=10.0)
     torch.testing.assert_close(
-        advantage_weights(advantage, config), advantage_weights(scale * advantage + offset, config), atol=1e-6, rtol=1e-6
+        advantage_weights(advantage, config),
+        advantage_weights(scale * advantage + offset, config),
+        atol=1e-6,
+        rtol=1e-6,
     )
 
 
@@ -53,7 +58,9 @@ def test_effective_sample_size_counts() -> None:
 
 @given(episodes, st.floats(0, 1), st.booleans())
 @settings(max_examples=50)
-def test_returns_interpolate_between_one_step_and_the_sum(rows: list[tuple[float, float]], gamma: float, terminal: bool) -> None:
+def test_returns_interpolate_between_one_step_and_the_sum(
+    rows: list[tuple[float, float]], gamma: float, terminal: bool
+) -> None:
     rewards, values = np.array(rows).T
     one = lambda_returns(rewards, values, gamma, 0.0, terminal)
     np.testing.assert_allclose(one, chunk_returns(rewards, values, gamma, 1, terminal), atol=1e-9)
@@ -63,7 +70,9 @@ def test_returns_interpolate_between_one_step_and_the_sum(rows: list[tuple[float
 
 @given(episodes, st.floats(0, 1), st.integers(0, 6), st.floats(0, 1))
 @settings(max_examples=50)
-def test_a_perfect_critic_sees_no_advantage(rows: list[tuple[float, float]], gamma: float, horizon: int, lam: float) -> None:
+def test_a_perfect_critic_sees_no_advantage(
+    rows: list[tuple[float, float]], gamma: float, horizon: int, lam: float
+) -> None:
     rewards = np.array(rows)[:, 0]
     values = lambda_returns(rewards, np.zeros(len(rewards)), gamma, 1.0, True)
     np.testing.assert_allclose(advantages(rewards, values, gamma, lam, horizon, True), 0, atol=1e-7)

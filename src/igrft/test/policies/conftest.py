@@ -37,7 +37,13 @@ def tiny_trunk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _make(name: str, trunk: Path, *more: str) -> Policy:
     own = {
         'compact_flow': (f'model.trunk_weights={trunk}', 'model.width=16', 'model.blocks=1', f'spec.image_size={SIZE}'),
-        'pi0_tiny': ('model.hidden=16', 'model.layers=2', 'model.heads=2', 'model.head_dim=8', f'spec.image_size={SIZE}'),
+        'pi0_tiny': (
+            'model.hidden=16',
+            'model.layers=2',
+            'model.heads=2',
+            'model.head_dim=8',
+            f'spec.image_size={SIZE}',
+        ),
     }[name]
     torch.manual_seed(1)
     return create(name, overrides=(*own, *more), action_dim=7, proprio_dim=17, cameras=CAMERAS, step_dt=0.1)

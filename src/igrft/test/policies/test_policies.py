@@ -89,7 +89,9 @@ def test_cached_features_give_the_same_chunk(make_policy: Callable[..., Policy],
     assert np.array_equal(policy.sample(inputs, 1.0, seeded()), policy.sample(cached, 1.0, seeded()))
 
 
-def test_the_trunk_is_frozen_unless_it_is_to_be_trained(make_policy: Callable[..., Policy], make_inputs: MakeInputs) -> None:
+def test_the_trunk_is_frozen_unless_it_is_to_be_trained(
+    make_policy: Callable[..., Policy], make_inputs: MakeInputs
+) -> None:
     batch = batch_of(make_inputs(2))
     frozen, trained = make_policy(), make_policy('compact_flow', 'model.train_trunk=true')
     assert frozen.caches_features and not trained.caches_features

@@ -63,7 +63,9 @@ def _make_episode(
     source = np.full(steps, int(Source.HUMAN if kind is Kind.DEMONSTRATION else Source.POLICY), np.uint8)
     source[human] = int(Source.HUMAN)
     return DecodedEpisode(
-        info=EpisodeInfo(f'{index:04d}', 'block_stacking', 'stack the red block on the blue block', kind, outcome, index),
+        info=EpisodeInfo(
+            f'{index:04d}', 'block_stacking', 'stack the red block on the blue block', kind, outcome, index
+        ),
         dt=0.1,
         images={c: rng.integers(0, 255, (steps, SIZE, SIZE, 3), dtype=np.uint8) for c in CAMERAS},
         proprio=proprio,

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from igrft.config import parse, as_dict
+from igrft.config import as_dict, parse
 from igrft.training import checkpoint as checkpoints
 from igrft.training.checkpoint import CheckpointError
 from igrft.training.config import TrainingConfig
@@ -110,17 +110,30 @@ def test_sft_learns_the_demonstrations(request_sft: StageRequest, config: Traini
     assert seen[-1].loss < 0.75 * seen[0].loss
 
 
-def test_nothing_usable_is_an_error_with_reasons(request_sft: StageRequest, config: TrainingConfig, make_episode: Make) -> None:
+def test_nothing_usable_is_an_error_with_reasons(
+    request_sft: StageRequest, config: TrainingConfig, make_episode: Make
+) -> None:
     bad = make_episode(1)
     bad.rewards[3] = np.nan
-    others = [make_episode(2, outcome=Outcome.FAILURE), make_episode(3, outcome=Outcome.UNLABELLED), make_episode(4, action_dim=14)]
+    others = [
+        make_episode(2, outcome=Outcome.FAILURE),
+        make_episode(3, outcome=Outcome.UNLABELLED),
+        make_episode(4, action_dim=14),
+    ]
     with pytest.raises(DataError) as error:
         StageRun(request_sft, config).run([bad, *others])
-    for reason in ('rewards has values', 'outcome is failure', 'outcome is unlabelled', 'action size is 14, the policy has 7'):
+    for reason in (
+        'rewards has values',
+        'outcome is failure',
+        'outcome is unlabelled',
+        'action size is 14, the policy has 7',
+    ):
         assert reason in str(error.value)
 
 
-def test_rl_needs_a_checkpoint(request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode]) -> None:
+def test_rl_needs_a_checkpoint(
+    request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode]
+) -> None:
     with pytest.raises(CheckpointError, match='train sft first'):
         StageRun(replace(request_sft, stage='offline_rl'), config).run(episodes)
 

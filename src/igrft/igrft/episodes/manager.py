@@ -20,10 +20,7 @@ from igrft.episodes.schema import (
     NANO,
     EpisodeError,
     EpisodeMeta,
-    SubtaskRecord,
     directory_name,
-    new_ulid,
-    software,
 )
 from igrft.episodes.states import (
     ManagerConfig,
@@ -36,6 +33,7 @@ from igrft.episodes.states import (
     State,
     TopicName,
     known_outcome,
+    opening_meta,
 )
 from igrft.episodes.streams import Stream, make_streams
 from igrft.episodes.topics import (
@@ -114,27 +112,10 @@ class EpisodeManager:
             task = self.load_task(request.task)
         except ConfigError as error:
             raise RefusedError(f"task '{request.task}': {error}") from error
-        version, commit = software()
-        meta = EpisodeMeta(
-            id=new_ulid(),
-            task=task.name,
-            instruction=task.instruction,
-            robot=self.robot.name,
-            kind=Kind(request.kind),
-            seed=request.seed,
-            split=request.split or 'in',
-            dt=1.0 / self.robot.policy_rate,
-            lockstep=self.config.lockstep,
-            namespace=self.config.namespace,
-            start=0,
-            end=0,
-            subtasks=tuple(SubtaskRecord(name=s.name, weight=s.weight) for s in task.subtasks),
-            version=version,
-            commit=commit,
-        )
+        meta = opening_meta(request, task, self.robot, self.config)
         self._run = _Run(request, task, meta, Phase.RESET if self.config.call_reset else Phase.STREAMS, now)
         for stream in self.streams:
-            stream.renew()
+            stream.renew(frozen=self.config.lockstep and self.config.call_reset)
         self._say(State.RESETTING, problem='', path='', outcome='')
         if self.config.call_reset:
             self.ports.reset(request)
@@ -151,8 +132,11 @@ class EpisodeManager:
         run.phase, run.since = Phase.STREAMS, now
         run.meta = replace(run.meta, instruction=instruction or run.task.instruction)
         for stream in self.streams:
-            stream.renew()
+            # In lock-step the tick after the reset has a new stamp, and may have come before the answer.
+            if not (self.config.lockstep and stream.fresh):
+                stream.renew()
         self._say(State.RESETTING)
+        self._begin_if_alive(run, now, 0)
 
     def stop(self, stamp: int, outcome: str, by: str, now: float, node_time: int) -> None:
         """End the episode with a label.
@@ -209,7 +193,7 @@ class EpisodeManager:
         """Take one serialised message of topic number ``index``."""
         stream = self.streams[index]
         run = self._run
-        waiting = run is not None and run.phase is Phase.STREAMS
+        waiting = run is not None and run.phase in (Phase.RESET, Phase.STREAMS)
         stream.take(data, now, sequence, check=waiting and stream.spec.required)
         if run is None:
             return
@@ -220,10 +204,7 @@ class EpisodeManager:
             elif run.phase is Phase.DRAINING:
                 self._drain(run, now)
         elif run.phase is Phase.STREAMS and stream.spec.required:
-            if stream.problem:
-                self._refuse(stream.problem)
-            else:
-                self._begin_if_alive(run, now, node_time)
+            self._begin_if_alive(run, now, node_time)
 
     def tick(self, now: float, node_time: int) -> None:
         """Let time pass: call it at 10 Hz or more, and after :meth:`Ports.wake`."""
@@ -285,6 +266,10 @@ class EpisodeManager:
             self._refuse(f'{reasons} (waited {self.config.stream_timeout:g} s)')
 
     def _begin_if_alive(self, run: _Run, now: float, node_time: int) -> None:
+        bad = next((stream.problem for stream in self._required if stream.problem), '')
+        if bad:
+            self._refuse(bad)
+            return
         if not all(stream.fresh for stream in self._required):
             return
         start = self._present(node_time)

@@ -9,9 +9,10 @@ from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Protocol
 
-from igrft.config import nearest
+from igrft.config import RobotConfig, TaskConfig, nearest
 from igrft.episodes.metadata import QosProfile
-from igrft.types import Outcome
+from igrft.episodes.schema import EpisodeMeta, SubtaskRecord, new_ulid, software
+from igrft.types import Kind, Outcome
 
 TopicName = str
 
@@ -133,3 +134,25 @@ class Phase(Enum):
     RECORDING = 'recording'
     DRAINING = 'draining'
     WRITING = 'writing'
+
+
+def opening_meta(request: Request, task: TaskConfig, robot: RobotConfig, config: ManagerConfig) -> EpisodeMeta:
+    """``episode.yaml`` as it stands when an episode is asked for."""
+    version, commit = software()
+    return EpisodeMeta(
+        id=new_ulid(),
+        task=task.name,
+        instruction=task.instruction,
+        robot=robot.name,
+        kind=Kind(request.kind),
+        seed=request.seed,
+        split=request.split or 'in',
+        dt=1.0 / robot.policy_rate,
+        lockstep=config.lockstep,
+        namespace=config.namespace,
+        start=0,
+        end=0,
+        subtasks=tuple(SubtaskRecord(name=s.name, weight=s.weight) for s in task.subtasks),
+        version=version,
+        commit=commit,
+    )

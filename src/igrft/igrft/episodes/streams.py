@@ -36,11 +36,17 @@ class Stream:
     lost: int = 0
     problem: str = ''
     _sequence: int = 0
+    _floor: int = -1
 
-    def renew(self) -> None:
-        """From here on only new messages count as a sign of life."""
+    def renew(self, frozen: bool = False) -> None:
+        """From here on only new messages count as a sign of life.
+
+        Args:
+            frozen: time stands still (lock-step), so a message with the last stamp is the last one repeated.
+        """
         self.fresh = 0
         self.problem = ''
+        self._floor = self.stamp if frozen else -1
 
     def take(self, data: bytes, now: float, sequence: int, check: bool) -> None:
         """Take a message.
@@ -57,7 +63,7 @@ class Stream:
             self.problem = f"'{self.spec.name}': {error}"
             return
         self._count(sequence, stamp)
-        self.fresh += 1
+        self.fresh += stamp != self._floor
         self.received = now
         self.stamp = stamp
         if self.spec.latched or self.spec.state:

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
-from std_srvs.srv import Trigger
 
 from igrft.config import RobotConfig, TaskConfig, named
 from igrft.episodes.catalog import find, relabel
 from igrft.episodes.manager import EpisodeManager
 from igrft.episodes.metadata import QosProfile
-from igrft.episodes.schema import EpisodeError
 from igrft.episodes.states import (
     ManagerConfig,
     RefusedError,
@@ -28,13 +26,12 @@ from igrft.episodes.states import (
 )
 from igrft.ros import qos
 from igrft.ros.diagnostics import Diagnostics, Status
+from igrft.ros.episode_api import EpisodeServices, RunEpisodeServer, status_msg
 from igrft.ros.lifecycle import Lifecycle, autostart_parameter
-from igrft.ros.messages import nanoseconds_of
 from igrft.ros.parameters import Common, declare, parameter
-from igrft.ros.recording import RawSubscriptions, ResetClient, RunEpisodeServer, status_msg
+from igrft.ros.recording import RawSubscriptions, ResetClient
 from igrft.ros.runtime import spin
 from igrft_msgs.msg import EpisodeStatus
-from igrft_msgs.srv import LabelEpisode, StartEpisode, StopEpisode
 
 TICK = 0.05
 """[s] between two looks at deadlines."""
@@ -81,18 +78,13 @@ class EpisodeNode(Lifecycle):
             stall_timeout=self.p.stall_timeout,
             keep_interrupted=self.p.on_interrupt == 'save',
         )
-        self._status = qos.create_publisher(self, EpisodeStatus, 'episode/status', qos.LATCHED)
+        self._announcer = qos.create_publisher(self, EpisodeStatus, 'episode/status', qos.LATCHED)
         self.manager = EpisodeManager(config, self.robot, lambda n: named('tasks', n, TaskConfig), self)
         self._wake = self.create_guard_condition(self._tick)
         self._reset = ResetClient(self, lambda *answer: self.manager.reset_done(*answer, time.monotonic()))
-        self._subscriptions_ = RawSubscriptions(self, self.manager.topics, self._on_message, self.p.reliable)
+        self._recorded_topics = RawSubscriptions(self, self.manager.topics, self._on_message, self.p.reliable)
         self._timer = self.create_timer(TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self._services = [
-            self.create_service(StartEpisode, 'episode/start', self._on_start),
-            self.create_service(StopEpisode, 'episode/stop', self._on_stop),
-            self.create_service(Trigger, 'episode/discard', self._on_discard),
-            self.create_service(LabelEpisode, 'episode/label', self._on_label),
-        ]
+        self._offers = EpisodeServices(self, self._begin, self._stop, self.manager.discard, self._label)
         self._action = RunEpisodeServer(self, self._begin, self._cancel)
         self._diagnostics = Diagnostics(self, self.robot.name, {'recorder': self._health})
         self.get_logger().info(f'records {len(self.manager.topics)} topics to {self.root}')
@@ -109,9 +101,8 @@ class EpisodeNode(Lifecycle):
 
     def cleanup(self) -> None:
         self._action.destroy()
-        self._subscriptions_.destroy()
-        for service in self._services:
-            self.destroy_service(service)
+        self._recorded_topics.destroy()
+        self._offers.destroy()
         self.destroy_timer(self._timer)
 
     # What the manager wants from the graph ------------------------------------------------------------------
@@ -120,17 +111,17 @@ class EpisodeNode(Lifecycle):
         self._reset.ask(request)
 
     def explain(self, topic: str) -> str:
-        return self._subscriptions_.explain(topic)
+        return self._recorded_topics.explain(topic)
 
     def offered(self, topic: str) -> Sequence[QosProfile]:
-        return self._subscriptions_.offered(topic)
+        return self._recorded_topics.offered(topic)
 
     def publish(self, status: Snapshot) -> None:
         if status.state is State.RECORDING:
-            self._subscriptions_.count_publishers()
+            self._recorded_topics.count_publishers()
         message = status_msg(status)
         message.header.stamp = self.get_clock().now().to_msg()
-        self._status.publish(message)
+        self._announcer.publish(message)
         text = f'{status.state.name.lower()} {status.kind} of {status.task}, seed {status.seed}'
         self.get_logger().info(text if status.state is not State.IDLE else f'idle {status.problem}'.strip())
 
@@ -175,38 +166,16 @@ class EpisodeNode(Lifecycle):
     def _cancel(self) -> None:
         self.manager.interrupt('the goal was cancelled', time.monotonic(), self._now())
 
-    def _on_start(self, request: Any, response: StartEpisode.Response) -> StartEpisode.Response:
-        return self._answer(response, lambda: setattr(response, 'episode_id', self._begin(request)))
+    def _stop(self, stamp: int, outcome: str) -> str:
+        path = self.manager.future_path
+        self.manager.stop(stamp, outcome, 'operator', time.monotonic(), self._now())
+        return path
 
-    def _on_stop(self, request: StopEpisode.Request, response: StopEpisode.Response) -> StopEpisode.Response:
-        def stop() -> None:
-            response.path = self.manager.future_path
-            stamp = nanoseconds_of(request.stamp)
-            self.manager.stop(stamp, request.outcome, 'operator', time.monotonic(), self._now())
-
-        return self._answer(response, stop)
-
-    def _on_discard(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        return self._answer(response, self.manager.discard)
-
-    def _on_label(self, request: Any, response: LabelEpisode.Response) -> LabelEpisode.Response:
-        def label() -> None:
-            outcome = known_outcome(request.outcome)
-            episode = request.episode_id or self._last.path
-            if not episode:
-                raise RefusedError('no episode was finished yet; name one')
-            relabel(find(self.root, episode), outcome, 'operator')
-
-        return self._answer(response, label)
-
-    @staticmethod
-    def _answer(response: Any, work: Any) -> Any:
-        try:
-            work()
-            response.success = True
-        except (RefusedError, EpisodeError) as error:
-            response.success, response.message = False, str(error)
-        return response
+    def _label(self, episode: str, outcome: str) -> None:
+        label = known_outcome(outcome)
+        if not (episode or self._last.path):
+            raise RefusedError('no episode was finished yet; name one')
+        relabel(find(self.root, episode or self._last.path), label, 'operator')
 
     def _health(self) -> Status:
         status = self.manager.status

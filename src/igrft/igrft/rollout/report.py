@@ -68,7 +68,16 @@ class LineReporter:
 
 
 def results_table(results: Sequence[StageResult], seconds: Mapping[str, float]) -> str:
-    """The final table: success after each stage, and where the time went."""
+    """The final tables: success after each stage that was evaluated, and where the time went."""
+    console = Console(width=96, force_terminal=False)
+    with console.capture() as capture:
+        if results:
+            console.print(_success(results))
+        console.print(_times(seconds))
+    return capture.get().rstrip()
+
+
+def _success(results: Sequence[StageResult]) -> Table:
     table = Table(title='Success after each stage (95 % Wilson interval)', title_justify='left')
     for column in ('stage', 'success', 'interval', 'n', 'subtasks done'):
         table.add_column(column, justify='left' if column == 'stage' else 'right')
@@ -81,14 +90,14 @@ def results_table(results: Sequence[StageResult], seconds: Mapping[str, float]) 
             str(result.success.n),
             f'{result.progress:.0%}',
         )
-    times = Table(title='Time', title_justify='left')
-    times.add_column('phase')
-    times.add_column('', justify='right')
+    return table
+
+
+def _times(seconds: Mapping[str, float]) -> Table:
+    table = Table(title='Time', title_justify='left')
+    table.add_column('phase')
+    table.add_column('', justify='right')
     for name, spent in seconds.items():
-        times.add_row(name, duration(spent))
-    times.add_row('together', duration(sum(seconds.values())), style='bold')
-    console = Console(width=96, force_terminal=False, record=False)
-    with console.capture() as capture:
-        console.print(table)
-        console.print(times)
-    return capture.get()
+        table.add_row(name, duration(spent))
+    table.add_row('together', duration(sum(seconds.values())), style='bold')
+    return table

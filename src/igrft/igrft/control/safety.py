@@ -171,11 +171,17 @@ class SafetyFilter:
         return np.concatenate([linear, angular])
 
     def _box(self, velocity: Vector, position: Vector, dt: float, braking: float) -> Vector:
-        """Cut each axis to what neither leaves the box within ``dt`` nor is too fast to brake, v = sqrt(2 a d)."""
+        """Cut each axis to what neither leaves the box within ``dt`` nor is too fast to brake before its wall.
+
+        Braking by a dt a tick from v takes v^2 / (2 a) + v dt / 2 to stop.
+        """
         up = np.maximum(self._high - position, 0.0)
         down = np.maximum(position - self._low, 0.0)
-        fastest = np.minimum(up / dt, np.sqrt(2.0 * braking * up)) if np.isfinite(braking) else up / dt
-        slowest = np.minimum(down / dt, np.sqrt(2.0 * braking * down)) if np.isfinite(braking) else down / dt
+        fastest, slowest = up / dt, down / dt
+        if np.isfinite(braking):
+            half = braking * dt / 2.0
+            fastest = np.minimum(fastest, np.sqrt(half**2 + 2.0 * braking * up) - half)
+            slowest = np.minimum(slowest, np.sqrt(half**2 + 2.0 * braking * down) - half)
         return np.clip(velocity, -slowest, fastest)
 
     def _what(self, wanted: Vector, twists: Vector, asked: Float32, openings: Float32) -> str:

@@ -18,9 +18,19 @@ from typing import Any
 from igrft.devices.device import GONE, DeviceError, RawInput
 
 MOTION = {
-    'w': ('x', 1.0), 's': ('x', -1.0), 'a': ('y', 1.0), 'd': ('y', -1.0), 'r': ('z', 1.0), 'f': ('z', -1.0),
-    'u': ('roll', -1.0), 'o': ('roll', 1.0), 'i': ('pitch', 1.0), 'k': ('pitch', -1.0), 'j': ('yaw', 1.0), 'l': ('yaw', -1.0),
-}  # fmt: skip
+    'w': ('x', 1.0),
+    's': ('x', -1.0),
+    'a': ('y', 1.0),
+    'd': ('y', -1.0),
+    'r': ('z', 1.0),
+    'f': ('z', -1.0),
+    'u': ('roll', -1.0),
+    'o': ('roll', 1.0),
+    'i': ('pitch', 1.0),
+    'k': ('pitch', -1.0),
+    'j': ('yaw', 1.0),
+    'l': ('yaw', -1.0),
+}
 NAMES = {' ': 'space', '\r': 'enter', '\n': 'enter', '\t': 'tab', '\x1b': 'escape'}
 ESCAPE_SEQUENCE = re.compile(r'\x1b[\[O][0-9;]*[A-Za-z~]')
 """An arrow or function key: several characters that must not be taken for keys of their own."""

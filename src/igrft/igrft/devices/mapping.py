@@ -71,7 +71,7 @@ class TeleopMapper:
         self.config = config
         self._n_arms = n_arms
         self._arm = arm
-        self._scales = np.repeat(np.float32([config.linear_scale, config.angular_scale]), 3)
+        self._scales = np.repeat(np.array([config.linear_scale, config.angular_scale], np.float32), 3)
         self._openings = np.ones(n_arms, np.float32)
         self._pressed: frozenset[str] = frozenset()
         self._engaged = False

@@ -34,8 +34,12 @@ from igrft_msgs.msg import (
 
 @dataclass(frozen=True)
 class Parameters(Common):
-    replan_steps: int = parameter(4, 'executed policy steps after which a fresh chunk is wanted', minimum=1, maximum=1000)
-    blend_time: float = parameter(0.1, 'over which a new chunk takes over (real time)', unit='s', minimum=0.0, maximum=2.0)
+    replan_steps: int = parameter(
+        4, 'executed policy steps after which a fresh chunk is wanted', minimum=1, maximum=1000
+    )
+    blend_time: float = parameter(
+        0.1, 'over which a new chunk takes over (real time)', unit='s', minimum=0.0, maximum=2.0
+    )
     request_timeout: float = parameter(
         0.5, 'after which an unanswered request is made again', unit='s', minimum=0.02, maximum=60.0
     )

@@ -16,7 +16,7 @@ from igrft.control.motion import MotionError, MotionLimits
 from igrft.ros import qos
 from igrft.ros.clocks import control_timer
 from igrft.ros.diagnostics import Diagnostics, Status
-from igrft.ros.movers import Mover, MoveItMover, RuckigMover
+from igrft.ros.movers import MoveItMover, Mover, RuckigMover
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
 from igrft_msgs.action import MoveTo

@@ -101,7 +101,7 @@ class Lifecycle(LifecycleNode):
         """Run a transition's work; rclpy would swallow the error's text."""
         try:
             work()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, the state machine must learn of it
             self._problem = f'{name}: {error}'
             self.get_logger().error(self._problem)
             return False

@@ -156,7 +156,7 @@ def _check(value: Any, hint: Any, item: Any, where: str) -> Any:
     return _check_scalar(value, hint, item, name)
 
 
-def _check_scalar(value: Any, kind: type, item: Any, name: str) -> Any:
+def _check_scalar(value: Any, kind: Any, item: Any, name: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind:

@@ -68,7 +68,8 @@ def create_publisher(node: Node, message: type[Any], topic: str, profile: Profil
         others = node.get_subscriptions_info_by_topic(publisher.topic_name)
         node.get_logger().error(
             f"topic '{publisher.topic_name}': a subscriber ({_names(others, profile.publisher, True)}) asks for "
-            f'an incompatible QoS policy {policy} and will receive nothing; this topic is {_describe(profile.publisher)}'
+            f'an incompatible QoS policy {policy} and will receive nothing; '
+            f'this topic is {_describe(profile.publisher)}'
         )
 
     callbacks = PublisherEventCallbacks(incompatible_qos=incompatible, use_default_callbacks=False)

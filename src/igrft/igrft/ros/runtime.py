@@ -56,7 +56,7 @@ def spin(
     except EXPECTED as error:
         _complain(node, str(error) or repr(error))
         return 1
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  the last handler of the process
         traceback.print_exc()
         _complain(node, f'{type(error).__name__}: {error}')
         return 1
@@ -125,7 +125,7 @@ def _leave(node: Node | None) -> None:
             close = getattr(node, 'close', None)
             if close is not None:
                 close()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the rest must still be closed
             node.get_logger().error(f'while closing: {error}')
         with suppress(KeyboardInterrupt):
             node.destroy_node()

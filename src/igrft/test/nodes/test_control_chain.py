@@ -13,9 +13,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-
-rclpy = pytest.importorskip('rclpy', reason='needs ROS 2')
-
+import rclpy
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import JointState

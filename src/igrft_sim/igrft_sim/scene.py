@@ -53,7 +53,7 @@ def build(task: Task | None, arms: Sequence[ArmMount] = (ArmMount(),), beautiful
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     spec.option.impratio = 10
     quality = spec.visual.quality
-    quality.shadowsize, quality.offsamples = (4096, 8) if beautiful else (0, 0)
+    quality.shadowsize, quality.offsamples = (8192, 8) if beautiful else (0, 0)
     # a coarse tessellation halves the time of an image and cannot be seen at policy resolution
     quality.numslices, quality.numstacks, quality.numquads = (64, 32, 8) if beautiful else (16, 8, 2)
     spec.visual.global_.offwidth = 1920
@@ -61,6 +61,9 @@ def build(task: Task | None, arms: Sequence[ArmMount] = (ArmMount(),), beautiful
     spec.visual.headlight.ambient = [0.36, 0.36, 0.38]
     spec.visual.headlight.diffuse = [0.28, 0.28, 0.28]
     spec.visual.headlight.specular = [0.05, 0.05, 0.05]
+    spec.stat.extent = 1.2
+    spec.stat.center = [0.4, 0, 0.1]
+    spec.visual.map.shadowclip = 0.8
     spec.visual.map.znear = 0.01
     spec.visual.map.zfar = 10.0
     _surroundings(spec, beautiful)
@@ -118,9 +121,9 @@ def _surroundings(spec: mujoco.MjSpec, beautiful: bool) -> None:
     world.add_geom(
         name='floor',
         type=mujoco.mjtGeom.mjGEOM_PLANE,
-        size=[4, 4, 0.1],
+        size=[30, 30, 0.1],
         pos=[0, 0, -0.7],
-        rgba=[0.47, 0.52, 0.57, 1],
+        rgba=[0.74, 0.77, 0.79, 1],
         contype=0,
         conaffinity=0,
     )

@@ -15,6 +15,13 @@ from igrft_sim import scene
 Float64 = npt.NDArray[np.float64]
 
 
+COMFORTABLE = (0.0, -0.09, 0.0, -2.54, 0.0, 2.45, 0.785)
+"""[rad]"""
+
+POSTURE_GAIN = 0.03
+"""Share of the way to the comfortable posture that a linearisation goes, where the tool allows it."""
+
+
 class ServoCode(IntEnum):
     """The values of ``igrft_msgs/ServoStatus``, which are MoveIt Servo's."""
 
@@ -43,15 +50,16 @@ class ServoLimits:
     Attributes:
         joint_velocity: [7] rad/s.
         joint_margin: [rad] kept from the joint limits.
-        singularity: condition number of the Jacobian from which motion is slowed.
+        singularity: condition number of the Jacobian (m and rad) from which motion is slowed. Before that the
+            joints' own velocity limits slow the tool down.
         hard_singularity: at which it stops; leaving is allowed.
         lead: [rad] that the target may run ahead of the arm before it waits for it.
     """
 
     joint_velocity: tuple[float, ...] = (2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61)
     joint_margin: float = 0.05
-    singularity: float = 30.0
-    hard_singularity: float = 60.0
+    singularity: float = 150.0
+    hard_singularity: float = 1000.0
     lead: float = 0.15
 
 
@@ -61,9 +69,15 @@ class Servo:
     Args:
         limits: see there.
         substep: [s] at most of one linearisation.
+        posture: [7] rad that the arm prefers where the tool leaves it a choice.
     """
 
-    def __init__(self, limits: ServoLimits = ServoLimits(), substep: float = 0.02) -> None:
+    def __init__(
+        self,
+        limits: ServoLimits = ServoLimits(),
+        substep: float = 0.02,
+        posture: npt.ArrayLike = COMFORTABLE,
+    ) -> None:
         spec = scene.arm_spec()
         for finger in ('left_finger', 'right_finger'):
             spec.delete(spec.joint(f'{finger}_joint'))
@@ -74,7 +88,9 @@ class Servo:
         self._substep = substep
         self._configuration = mink.Configuration(self._model)
         self._tool = mink.FrameTask('tool0', 'site', position_cost=1.0, orientation_cost=0.3)
-        self._rest = mink.PostureTask(self._model, cost=1e-3)
+        # the arm's spare degree of freedom drifts back to a comfortable posture, far from limits
+        self._rest = mink.PostureTask(self._model, cost=1e-3, gain=POSTURE_GAIN)
+        self._rest.set_target(np.asarray(posture, np.float64))
         self._tasks = [self._tool, self._rest]
         names = [self._model.joint(index).name for index in range(self._model.njnt)]
         self._bounds = [
@@ -131,7 +147,6 @@ class Servo:
         )
         self._tool.set_target(goal)
         start = self._configuration.q.copy()
-        self._rest.set_target(start)
         velocity = mink.solve_ik(self._configuration, self._tasks, dt, solver='daqp', damping=1e-6, limits=self._bounds)
         self._configuration.integrate_inplace(velocity, dt)
         after = self._condition()

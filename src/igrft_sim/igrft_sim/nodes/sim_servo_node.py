@@ -24,6 +24,8 @@ from igrft_msgs.msg import ServoStatus
 from igrft_sim.nodes.messages import joint_state_values, trajectory_msg, twist_values
 from igrft_sim.servo import MESSAGES, Servo, ServoCode, ServoLimits
 
+DEFAULTS = ServoLimits()
+
 JUMP = 0.5
 """[s] between joint states that only a reset of the cell makes."""
 
@@ -36,13 +38,13 @@ class Parameters(Common):
         0.1, 'age of the last twist beyond which the arm halts', unit='s', minimum=0.01, maximum=1.0
     )
     lower_singularity_threshold: float = parameter(
-        30.0, 'condition number of the Jacobian from which the arm slows down', minimum=1.0
+        DEFAULTS.singularity, 'condition number of the Jacobian from which the arm slows down', minimum=1.0
     )
     hard_stop_singularity_threshold: float = parameter(
-        60.0, 'condition number of the Jacobian at which the arm halts', minimum=1.0
+        DEFAULTS.hard_singularity, 'condition number of the Jacobian at which the arm halts', minimum=1.0
     )
     joint_limit_margin: float = parameter(
-        0.05, 'distance kept from the joint limits', unit='rad', minimum=0.0, maximum=0.5
+        DEFAULTS.joint_margin, 'distance kept from the joint limits', unit='rad', minimum=0.0, maximum=0.5
     )
 
     def __post_init__(self) -> None:

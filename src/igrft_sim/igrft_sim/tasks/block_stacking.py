@@ -39,6 +39,19 @@ ASTRAY = 0.28
 """[m] from the middle of the area, beyond which neither tool nor block is where it should be."""
 
 
+REACH = (0.25, 0.37)
+"""[m] each way from the middle of the area, beyond which the arm cannot fetch a block."""
+
+FINGERS = 0.06
+"""[m] from the tool's axis to the outside of an open finger."""
+
+BESIDE = 0.038
+"""[m] from the fingers' plane at which a block's centre is out of their way."""
+
+STUCK = 6
+"""Policy steps without motion after which an approach is begun anew."""
+
+
 class BlockStacking(Task):
     """reach, grasp, align, stack."""
 
@@ -80,6 +93,10 @@ class BlockStacking(Task):
         red, tool = scene.poses['red_block'], scene.tool
         away = bool(np.linalg.norm(tool[:3] - red[:3]) > 0.05)
         return _stacked(scene) and scene.touch('blue_block', 'table') and scene.opening > 0.7 and away
+
+    def lost(self, state: TaskState) -> bool:
+        away = np.abs(state.poses[:, :2] - CENTRE) > REACH
+        return super().lost(state) or bool(away.any())
 
     def trouble(self, state: TaskState, tool: Float64, opening: float) -> str:
         red, blue = state.pose('red_block'), state.pose('blue_block')
@@ -128,6 +145,21 @@ def _stacked(scene: Scene) -> bool:
     )
 
 
+def _free_yaw(red: Float64, blue: Float64) -> float:
+    """Yaw [rad] to hold the red block so that no finger comes down on the blue one."""
+    first = grasp_yaw(red)
+    across = first - np.pi / 2 if first > 0 else first + np.pi / 2
+    way = blue[:2] - red[:2]
+
+    def room(yaw: float) -> float:
+        """How far the blue block is beside the plane in which the fingers move."""
+        along = np.array([np.sin(yaw), -np.cos(yaw)])
+        beside = float(np.linalg.norm(way - along * (way @ along)))
+        return beside if abs(way @ along) < FINGERS + EDGE * 0.7 else np.inf
+
+    return first if room(first) > BESIDE or room(first) >= room(across) else across
+
+
 class StackingExpert(Expert):
     """Chooses from the state alone, so it can begin anywhere; it only remembers how long it has squeezed."""
 
@@ -136,6 +168,8 @@ class StackingExpert(Expert):
     def __init__(self, rng: np.random.Generator, noise: float) -> None:
         self._hand = Hand(rng, noise)
         self._squeezed = 0
+        self._stuck = 0
+        self._last = np.zeros(3)
 
     def act(self, state: TaskState, tool: Float64, opening: float) -> npt.NDArray[np.float32]:
         red, blue = state.pose('red_block'), state.pose('blue_block')
@@ -150,7 +184,7 @@ class StackingExpert(Expert):
                 self._squeezed += 1
                 return self._hand.hold(CLOSED)
         self._squeezed = 0
-        return self._approach(tool, red, opening)
+        return self._approach(tool, red, blue, opening)
 
     def _let_go(self, tool: Float64, red: Float64, opening: float) -> npt.NDArray[np.float32]:
         self._squeezed = 0
@@ -162,9 +196,18 @@ class StackingExpert(Expert):
     def _ready(self, tool: Float64, red: Float64) -> bool:
         return _aside(tool, red) < 0.008 and abs(tool[2] - red[2]) < 0.008
 
-    def _approach(self, tool: Float64, red: Float64, opening: float) -> npt.NDArray[np.float32]:
+    def _approach(self, tool: Float64, red: Float64, blue: Float64, opening: float) -> npt.NDArray[np.float32]:
         """Down a funnel: the nearer to the block's axis, the lower; never down with the gripper shut."""
-        yaw = grasp_yaw(red)
+        moved = float(np.linalg.norm(tool[:3] - self._last))
+        self._last = tool[:3].copy()
+        if self._stuck < STUCK:
+            self._stuck = self._stuck + 1 if moved < 0.003 else 0
+        else:
+            # something is in the way: up, and down again from there
+            self._stuck = 0 if tool[2] > red[2] + 0.08 else self._stuck
+            above = np.array([red[0], red[1], red[2] + 0.10])
+            return self._hand.towards(tool, above, tool_yaw(tool), OPEN)
+        yaw = _free_yaw(red, blue)
         turn = abs(yaw - tool_yaw(tool))
         aside = _aside(tool, red) + 0.02 * max(0.0, turn - 0.15)
         height = np.clip(3.0 * (aside - 0.010), 0.0, 0.07)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The expert succeeds, also after something went wrong; the simulated operator behaves like one."""
+
+import numpy as np
+import pytest
+
+from igrft.types import Kind, Outcome
+from igrft_sim.check_expert import main, run_expert
+from igrft_sim.operator import Habits, Operator
+
+LIMIT = 120
+
+
+def finish(env, expert):
+    """Let the expert drive to the end; steps needed, or None."""
+    for step in range(LIMIT):
+        if env.succeeded:
+            return step
+        cell = env.cell
+        env.step(expert.act(cell.task_state(), cell.ee_pose, cell.opening))
+    return None
+
+
+@pytest.mark.parametrize(('split', 'seeds'), [('in', range(12)), ('held_out', range(100, 106))])
+def test_expert_succeeds_with_noise_in_a_short_time(blind, split, seeds):
+    runs = [run_expert(blind, seed, split) for seed in seeds]
+    assert all(run.success for run in runs)
+    assert all(all(run.subtasks) for run in runs)
+    assert max(run.steps for run in runs) < 50
+
+
+def test_expert_without_noise_is_repeatable(blind):
+    first, again = (run_expert(blind, 3, noise=0.0) for _ in range(2))
+    assert first == again and first.success
+
+
+def test_demonstrations_differ_by_seed_only(blind):
+    paths = []
+    for seed in (1, 1, 2):
+        blind.reset(5)
+        operator = Operator(blind.cell.task, Kind.DEMONSTRATION, seed)
+        for _ in range(5):
+            cell = blind.cell
+            blind.step(operator.tick(cell.task_state(), cell.ee_pose, cell.opening).action)
+        paths.append(blind.cell.ee_pose.tobytes())
+    assert paths[0] == paths[1] != paths[2]
+
+
+@pytest.mark.parametrize('steps', [9, 13, 17])
+def test_expert_recovers_from_a_dropped_block(blind, steps):
+    """The gripper is opened by force in the middle of the work."""
+    blind.reset(2)
+    cell = blind.cell
+    expert = cell.task.expert(np.random.default_rng(0))
+    for _ in range(steps):
+        blind.step(expert.act(cell.task_state(), cell.ee_pose, cell.opening))
+    for _ in range(4):
+        blind.step([0, 0, 0.1, 0, 0, 0, 1])
+    assert finish(blind, cell.task.expert(np.random.default_rng(1))) is not None
+
+
+def test_expert_recovers_from_wandering_with_the_gripper_shut(blind):
+    blind.reset(8)
+    for step in range(25):
+        blind.step([0.2 * np.sin(step / 4), 0.3 * np.cos(step / 5), -0.1 if step < 8 else 0.08, 0, 0, 0.8, 0])
+    assert finish(blind, blind.cell.task.expert(np.random.default_rng(1))) is not None
+
+
+def test_expert_separates_the_grasp_from_a_neighbour(blind):
+    """The blocks lie side by side, so a finger has no room between them along one axis."""
+    blind.reset(0)
+    data = blind.cell.data
+    data.joint('red_block').qpos = [0.48, 0.0, 0.0225, 1, 0, 0, 0]
+    data.joint('blue_block').qpos = [0.48, 0.05, 0.0225, 1, 0, 0, 0]
+    blind.step([0, 0, 0, 0, 0, 0, 1])
+    assert finish(blind, blind.cell.task.expert(np.random.default_rng(1))) is not None
+
+
+def drive(env, kind, seed, still=True, habits=Habits()):
+    """An episode in which nobody but the operator acts; its decisions."""
+    env.reset(seed)
+    cell = env.cell
+    operator = Operator(cell.task, kind, seed, habits)
+    decisions = []
+    for _ in range(LIMIT):
+        decision = operator.tick(cell.task_state(), cell.ee_pose, cell.opening)
+        decisions.append(decision)
+        if decision.outcome is not None:
+            break
+        env.step(decision.action if decision.engaged else np.array([0, 0, 0, 0, 0, 0, 0 if not still else 1]))
+    return decisions
+
+
+@pytest.mark.parametrize('kind', [Kind.ROLLOUT, Kind.EVALUATION])
+def test_operator_only_watches_rollouts_and_evaluations(blind, kind):
+    decisions = drive(blind, kind, 1)
+    assert len(decisions) == LIMIT
+    assert not any(decision.engaged for decision in decisions)
+    assert all(decision.outcome is None for decision in decisions)
+
+
+def test_operator_demonstrates_marks_and_labels(blind):
+    decisions = drive(blind, Kind.DEMONSTRATION, 1)
+    assert all(decision.engaged for decision in decisions)
+    assert [index for decision in decisions for index in decision.marks] == [0, 1, 2, 3]
+    assert decisions[-1].outcome is Outcome.SUCCESS
+
+
+def test_operator_waits_takes_over_and_lets_go(blind):
+    habits = Habits(patience=10, reaction=3)
+    decisions = drive(blind, Kind.CORRECTION, 1, habits=habits)
+    engaged = [decision.engaged for decision in decisions]
+    first = engaged.index(True)
+    assert first == 10 + 3
+    assert 'reach' in decisions[first].reason
+    gone = engaged.index(False, first)
+    assert decisions[gone].marks == (0,), 'lets go in the tick in which the subtask is done'
+
+
+def test_operator_finishes_the_task_where_it_is_so_inclined(blind):
+    habits = Habits(patience=10, finish_task=True)
+    decisions = drive(blind, Kind.CORRECTION, 1, habits=habits)
+    engaged = [decision.engaged for decision in decisions]
+    assert all(engaged[engaged.index(True) :])
+    assert decisions[-1].outcome is Outcome.SUCCESS
+
+
+def test_operator_gives_up_on_a_block_out_of_reach(blind):
+    blind.reset(1)
+    cell = blind.cell
+    cell.data.joint('red_block').qpos[:3] = [1.5, 0, -0.5]
+    operator = Operator(cell.task, Kind.ROLLOUT, 1)
+    blind.step([0, 0, 0, 0, 0, 0, 1])
+    outcomes = [operator.tick(cell.task_state(), cell.ee_pose, cell.opening).outcome for _ in range(3)]
+    assert outcomes == [None, None, Outcome.FAILURE]
+
+
+def test_the_figure_is_printed(capsys):
+    main(['--seeds', '2'])
+    assert '2/2 = 1.000' in capsys.readouterr().out

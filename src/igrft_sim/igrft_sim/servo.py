@@ -173,8 +173,9 @@ class Servo:
         if after <= before:
             self.code = ServoCode.DECELERATE_FOR_LEAVING_SINGULARITY
             return 1.0
-        if after >= hard:
+        share = (hard - after) / (hard - soft)
+        if share < 0.05:  # creeping nearer for ever is a halt, too
             self.code = ServoCode.HALT_FOR_SINGULARITY
             return 0.0
         self.code = ServoCode.DECELERATE_FOR_APPROACHING_SINGULARITY
-        return (hard - after) / (hard - soft)
+        return share

@@ -119,19 +119,24 @@ def _aside(a: Float64, b: Float64) -> float:
     return float(np.linalg.norm(a[:2] - b[:2]))
 
 
+def _rise(a: Float64, b: Float64) -> float:
+    """How much higher ``b`` is [m]."""
+    return float(b[2] - a[2])
+
+
 def _reached(scene: Scene) -> bool:
     red, tool = scene.poses['red_block'], scene.tool
-    return scene.opening > 0.7 and _aside(tool, red) < 0.015 and abs(tool[2] - red[2]) < 0.015
+    return scene.opening > 0.7 and _aside(tool, red) < 0.015 and abs(_rise(red, tool)) < 0.015
 
 
 def _grasped(scene: Scene) -> bool:
     red = scene.poses['red_block']
-    return scene.held('red_block') and not scene.touch('red_block', 'table') and red[2] > EDGE / 2 + 0.008
+    return scene.held('red_block') and not scene.touch('red_block', 'table') and float(red[2]) > EDGE / 2 + 0.008
 
 
 def _aligned(scene: Scene) -> bool:
     red, blue = scene.poses['red_block'], scene.poses['blue_block']
-    return scene.held('red_block') and _aside(red, blue) < ON_TOP and red[2] - blue[2] > EDGE - 0.005
+    return scene.held('red_block') and _aside(red, blue) < ON_TOP and _rise(blue, red) > EDGE - 0.005
 
 
 def _stacked(scene: Scene) -> bool:
@@ -139,7 +144,7 @@ def _stacked(scene: Scene) -> bool:
     return (
         scene.touch('red_block', 'blue_block')
         and _aside(red, blue) < ON_TOP
-        and abs(red[2] - blue[2] - EDGE) < 0.006
+        and abs(_rise(blue, red) - EDGE) < 0.006
         and not scene.gripper_touches('red_block')
         and scene.velocities['red_block'] < 0.05
     )

@@ -2,7 +2,8 @@
 """``compact_flow``: a small flow policy on a pretrained, frozen vision trunk.
 
 The trunk turns a frame into about a hundred numbers, once. What the three stages train is the action expert, a
-residual MLP over the whole chunk with adaptive layer norm (Peebles & Xie 2023) for the state and τ: milliseconds a step on a CPU.
+residual MLP over the whole chunk with adaptive layer norm (Peebles & Xie 2023) for the state and τ: milliseconds a step
+on a CPU.
 """
 
 from __future__ import annotations

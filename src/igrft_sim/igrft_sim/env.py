@@ -11,9 +11,9 @@ import numpy.typing as npt
 from igrft.types import Float32, Observation, proprioception
 from igrft_sim.cell import Cell
 from igrft_sim.servo import Servo
-from igrft_sim.tasks.base import SuccessHold, TaskState
+from igrft_sim.tasks.base import Float64, SuccessHold, TaskState
 
-Safety = Callable[[Float32, Float32, float], Float32]
+Safety = Callable[[Float32, Float64, float], Float32]
 """(action [7], tool position [3], dt) -> the action [7] that is let through."""
 
 
@@ -58,7 +58,7 @@ class CellEnv:
     def step(self, action: npt.ArrayLike) -> tuple[Observation, TaskState]:
         """Carry out one action [7] for one policy step."""
         wanted = np.asarray(action, np.float32).ravel()
-        position = self.cell.ee_pose[:3].astype(np.float32)
+        position = self.cell.ee_pose[:3]
         executed = wanted if self._safety is None else self._safety(wanted, position, self.dt)
         self.executed = np.asarray(executed, np.float32)
         twist = self.executed[:6].astype(np.float64)

@@ -28,7 +28,7 @@ class MessageError(ValueError):
 
 
 def time_msg(seconds: float) -> Time:
-    """Seconds to a stamp; :func:`seconds_of` gives back the very same float."""
+    """Seconds to a stamp, to the nanosecond."""
     whole = math.floor(seconds)
     nanoseconds = round((seconds - whole) * 1e9)
     return Time(sec=whole + nanoseconds // 10**9, nanosec=nanoseconds % 10**9)

@@ -12,8 +12,8 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
@@ -46,10 +46,11 @@ def spin(
     )
     node: Node | None = None
     try:
-        node = factory()
-        if isinstance(node, Lifecycle):
-            node.autostart()
-        _spin(node, executor())
+        with _Signals() as signals:
+            node = factory()
+            if isinstance(node, Lifecycle) and not signals.stopped.is_set():
+                node.autostart()
+            _spin(node, executor(), signals)
         return 0
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
@@ -64,51 +65,62 @@ def spin(
         _leave(node)
 
 
-def _spin(node: Node, executor: Executor) -> None:
-    stop = threading.Event()
-    # A callback that does nothing: a triggered guard makes spin_once return, so that `stop` is looked at.
-    guard = node.create_guard_condition(lambda: None)
-
-    def ask() -> None:
-        stop.set()
-        guard.trigger()
-
+def _spin(node: Node, executor: Executor, signals: _Signals) -> None:
     executor.add_node(node)
+    # A task that does nothing makes a waiting spin_once return, so that `stopped` is looked at.
+    signals.serve(lambda: executor.create_task(lambda: None))
     try:
-        with _on_signals(ask):
-            while rclpy.ok() and not stop.is_set():
-                executor.spin_once()
+        while rclpy.ok() and not signals.stopped.is_set():
+            executor.spin_once()
     finally:
         executor.remove_node(node)
 
 
-@contextmanager
-def _on_signals(ask: Callable[[], None]) -> Iterator[None]:
-    """Call ``ask`` from a thread of its own at SIGINT or SIGTERM, also while the main thread waits in C."""
-    reader, writer = socket.socketpair()
-    writer.setblocking(False)
+class _Signals:
+    """SIGINT and SIGTERM: a request to end; while the node is still being built, the second one interrupts.
 
-    def watch() -> None:
-        if reader.recv(1):
-            ask()
+    A thread of its own hears of them, also while the main thread waits in C.
+    """
 
-    def handler(number: int, frame: object) -> None:
-        """Exists so that the wake-up descriptor is written; the thread does the rest."""
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+        self._wake: Callable[[], object] | None = None
+        self._handled = False
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self._watcher = threading.Thread(target=self._watch, name='signals', daemon=True)
 
-    watcher = threading.Thread(target=watch, name='signals', daemon=True)
-    watcher.start()
-    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = signal.set_wakeup_fd(writer.fileno())
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(before)
-        for number, old in previous.items():
+    def serve(self, wake: Callable[[], object]) -> None:
+        """From now on a signal sets ``stopped`` and calls ``wake``, however many there are."""
+        self._wake = wake
+
+    def __enter__(self) -> _Signals:
+        self._watcher.start()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+        self._before = signal.set_wakeup_fd(self._writer.fileno())
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        signal.set_wakeup_fd(self._before)
+        for number in (signal.SIGINT, signal.SIGTERM):
             # An orderly end is under way; a second Ctrl-C must not cut it short, SIGKILL still can.
-            signal.signal(number, signal.SIG_IGN if old is not signal.SIG_IGN else old)
-        writer.close()
-        watcher.join()
-        reader.close()
+            signal.signal(number, signal.SIG_IGN)
+        self._writer.close()
+        self._watcher.join()
+        self._reader.close()
+
+    def _handle(self, number: int, frame: object) -> None:
+        again, self._handled = self._handled, True
+        self.stopped.set()
+        if self._wake is None and again:
+            raise KeyboardInterrupt
+
+    def _watch(self) -> None:
+        while self._reader.recv(1):
+            self.stopped.set()
+            if self._wake is not None:
+                self._wake()
 
 
 def _complain(node: Node | None, text: str) -> None:

@@ -11,7 +11,7 @@ from igrft.control.chunks import ChunkConfig
 from igrft.control.inputs import TeleopInput
 from igrft.types import ActionChunk, Kind, Mode, Source
 
-PERIOD = 0.02
+EVENTS = ['tick', 'chunk', 'engage', 'release', 'gone', 'pause', 'e_stop', 'reset', 'stop', 'start']
 
 
 def arbiter(lockstep: bool = False, **options) -> Arbiter:
@@ -125,7 +125,7 @@ def test_lockstep_takes_an_input_only_in_its_own_tick() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(['tick', 'chunk', 'engage', 'release', 'gone', 'pause', 'e_stop', 'reset', 'stop', 'start']),
+            st.sampled_from(EVENTS),
             st.sampled_from([0.0, 0.02, 0.1, 0.7]),
         ),
         max_size=60,

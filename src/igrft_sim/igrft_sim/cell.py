@@ -24,6 +24,9 @@ START_NOISE = 0.05
 SETTLING = 0.05
 """[s] of physics after a reset, until the objects rest."""
 
+GEOM = int(mujoco.mjtObj.mjOBJ_GEOM)
+"""As a number: numpy compares an enum element by element."""
+
 RESET_PAUSE = 1.0
 """[s] by which the time jumps at a reset: whoever integrates sees that the arm was put elsewhere."""
 
@@ -242,7 +245,7 @@ class Cell:
         renderer.update_scene(self.data, self._camera(camera))
         segments = renderer.render()
         ids, kinds = segments[..., 0], segments[..., 1]
-        seen = (kinds == mujoco.mjtObj.mjOBJ_GEOM) & self._robot_geoms[np.maximum(ids, 0)]
+        seen = (kinds == GEOM) & self._robot_geoms[np.maximum(ids, 0)]
         return np.where(seen & (ids >= 0), 255, 0).astype(np.uint8)
 
     def _renderer(self, width: int, height: int, segments: bool) -> mujoco.Renderer:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,8 +11,7 @@ from typing import Any
 
 import torch
 from geometry_msgs.msg import PoseStamped
-from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.task import Future
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 
@@ -35,9 +33,6 @@ from igrft_msgs.msg import ActionChunk as ActionChunkMsg
 from igrft_msgs.msg import Checkpoint as CheckpointMsg
 from igrft_msgs.msg import EpisodeStatus
 from igrft_msgs.srv import LoadCheckpoint
-
-LOAD_TIMEOUT = 60.0
-"""[s] that a caller of load_checkpoint waits at most."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +99,7 @@ class PolicyNode(Lifecycle):
             topic = 'ee_pose' if len(self.robot.arms) == 1 else f'{arm}/ee_pose'
             subscriptions.append((PoseStamped, topic, self._pose_callback(arm, topic), qos.SENSOR))
         self._subscriptions_ = [subscribe(self, *entry) for entry in subscriptions]
-        self._service = self.create_service(
-            LoadCheckpoint, '~/load_checkpoint', self._on_load, callback_group=ReentrantCallbackGroup()
-        )
+        self._service = self.create_service(LoadCheckpoint, '~/load_checkpoint', self._on_load)
         self._diagnostics = Diagnostics(self, self.p.robot, {'policy': self._health})
         if self.p.checkpoint:
             self._on_checkpoint(self.p.checkpoint)
@@ -208,19 +201,12 @@ class PolicyNode(Lifecycle):
         if Path(path).name != self._server.checkpoint:
             self._server.load(Path(path).expanduser())
 
-    def _on_load(self, request: Any, response: Any) -> Any:
-        finished = threading.Event()
-        answers: list[Swap] = []
-
-        def done(swap: Swap) -> None:
-            answers.append(swap)
-            finished.set()
-
-        self._server.load(Path(request.path).expanduser(), done)
-        if not finished.wait(LOAD_TIMEOUT):
-            response.message = f'still loading after {LOAD_TIMEOUT:g} s'
-            return response
-        response.success, response.message, response.id = not answers[0].problem, answers[0].problem, answers[0].id
+    async def _on_load(self, request: Any, response: Any) -> Any:
+        """Answer when the checkpoint is ready to serve, or refused; the executor goes on meanwhile."""
+        answer: Future = Future(executor=self.executor)
+        self._server.load(Path(request.path).expanduser(), answer.set_result)
+        swap: Swap = await answer
+        response.success, response.message, response.id = not swap.problem, swap.problem, swap.id
         return response
 
     def _on_swap(self, swap: Swap) -> None:
@@ -249,7 +235,7 @@ class PolicyNode(Lifecycle):
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point."""
-    return spin(PolicyNode, argv, lambda: MultiThreadedExecutor(2))
+    return spin(PolicyNode, argv)
 
 
 if __name__ == '__main__':

@@ -6,17 +6,14 @@ checkpoint.
 from __future__ import annotations
 
 import json
-import queue
 import sys
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
-from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.task import Future
 
 from igrft.config import ConfigError, named, nearest
 from igrft.rollout.curriculum import CurriculumConfig
@@ -56,14 +53,10 @@ class TrainerNode(Lifecycle):
         self.p = declare(self, Parameters)
         self.root = Path(self.p.episodes_dir).expanduser()
         self.training = self.p.training or named('curriculum', self.p.curriculum, CurriculumConfig).training
-        self._lock = threading.Lock()
         self._client: WorkerClient | None = None
-        self._closing = False
         self._state = TrainerStatus(state='idle')
-        self._reached = ''
 
     def configure(self) -> None:
-        group = ReentrantCallbackGroup()
         self._status = qos.create_publisher(self, TrainerStatus, 'trainer/status', qos.LATCHED)
         self._checkpoint = qos.create_publisher(self, CheckpointMsg, 'checkpoint', qos.LATCHED)
         self._server = ActionServer(
@@ -72,8 +65,7 @@ class TrainerNode(Lifecycle):
             'train_stage',
             execute_callback=self._execute,
             goal_callback=self._judge,
-            cancel_callback=lambda goal: CancelResponse.ACCEPT,
-            callback_group=group,
+            cancel_callback=self._cancel,
         )
         self._diagnostics = Diagnostics(self, self.p.robot, {'training': self._health})
 
@@ -81,7 +73,6 @@ class TrainerNode(Lifecycle):
         self._publish(state='idle', message='')
 
     def deactivate(self) -> None:
-        self._closing = True
         client = self._client
         if client is not None:
             client.stop()
@@ -90,7 +81,6 @@ class TrainerNode(Lifecycle):
                     f'the training did not stop within {STOP_TIMEOUT:g} s and is killed; its last saved state stays'
                 )
                 client.kill()
-        self._closing = False
 
     def cleanup(self) -> None:
         self._server.destroy()
@@ -110,7 +100,8 @@ class TrainerNode(Lifecycle):
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
 
-    def _execute(self, handle: Any) -> Any:
+    async def _execute(self, handle: Any) -> Any:
+        """Follow the child until its last event; the executor goes on meanwhile."""
         goal = handle.request
         job = Job(
             root=str(self.root),
@@ -125,39 +116,31 @@ class TrainerNode(Lifecycle):
             niceness=self.p.niceness,
         )
         begin = self.get_clock().now()
-        events: queue.Queue[Mapping[str, Any]] = queue.Queue()
-        with self._lock:
-            if self._client is not None or self._closing:
-                handle.abort()
-                return TrainStage.Result(
-                    success=False, message='another training has just begun, or the node is closing'
-                )
-            self._client = WorkerClient(job, events.put)
-        self._publish(
-            state='training',
-            stage=goal.stage,
-            round=goal.round,
-            step=0,
-            total_steps=0,
-            eta=0.0,
-            message='reading the episodes',
-        )
-        event: Mapping[str, Any] = {}
+        last: Future = Future(executor=self.executor)
+
+        def on_event(event: Mapping[str, Any]) -> None:
+            if event['event'] == 'progress':
+                self._progress(handle, event)
+            elif not last.done():
+                last.set_result(event)
+
+        self._reset(goal)
+        self._client = WorkerClient(job, on_event)
         try:
-            while event.get('event') not in ('done', 'stopped', 'failed'):
-                if handle.is_cancel_requested:
-                    self._client.stop()
-                try:
-                    event = events.get(timeout=0.2)
-                except queue.Empty:
-                    continue
-                if event['event'] == 'progress':
-                    self._progress(handle, event)
+            event: Mapping[str, Any] = await last
         finally:
-            self._client.wait(STOP_TIMEOUT)
             self._client = None
         seconds = (self.get_clock().now() - begin).nanoseconds * 1e-9
         return self._finish(handle, event, seconds)
+
+    def _cancel(self, handle: Any) -> CancelResponse:
+        if self._client is not None:
+            self._client.stop()
+        return CancelResponse.ACCEPT
+
+    def _reset(self, goal: Any) -> None:
+        values = {'stage': goal.stage, 'round': goal.round, 'step': 0, 'total_steps': 0, 'eta': 0.0}
+        self._publish(state='training', **values, message='reading the episodes')
 
     def _progress(self, handle: Any, event: Mapping[str, Any]) -> None:
         values = {'stage': event['stage'], 'step': event['step'], 'total_steps': event['total']}
@@ -226,7 +209,7 @@ def rclpy_ok(node: Lifecycle) -> bool:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point."""
-    return spin(TrainerNode, argv, lambda: MultiThreadedExecutor(3))
+    return spin(TrainerNode, argv)
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -130,10 +131,12 @@ class SpaceMouse:
             self._connect(now)
         if self._reports is None or self._parser is None:
             return GONE
+        tapped: frozenset[str] = frozenset()
         try:
             while report := self._reports.read():
                 self._state = self._parser.feed(report)
                 self._last_report = now
+                tapped |= self._state.pressed
         except OSError as error:
             self.problem = f'the SpaceMouse was unplugged ({error})'
             self._reports.close()
@@ -142,7 +145,8 @@ class SpaceMouse:
             return GONE
         if now - self._last_report > SILENCE:
             self._state = self._parser.rest()
-        return self._state
+        # A button that went down and up between two polls was pressed all the same.
+        return replace(self._state, pressed=self._state.pressed | tapped)
 
     def close(self) -> None:
         if self._reports is not None:

@@ -100,6 +100,15 @@ def test_a_recording_with_unplug_and_replug() -> None:
     assert not any(seen[1.0].axes.values()), 'what it was before it went counts no more'
 
 
+def test_a_tap_between_two_polls_is_a_press() -> None:
+    clock = Clock()
+    mouse = SpaceMouse(FakeSpaceMouse(read_recording(RECORDING), clock).open)
+    mouse.poll(0.0)
+    clock.now = 0.23
+    assert mouse.poll(0.23).pressed == {'LEFT'}
+    assert mouse.poll(0.23).pressed == set()
+
+
 def test_a_deflected_cap_that_falls_silent_is_taken_to_be_at_rest() -> None:
     clock = Clock()
     mouse = SpaceMouse(FakeSpaceMouse(read_recording(RECORDING), clock).open)

@@ -132,14 +132,18 @@ class SyntheticCell:
         action[0::7] = 0.1 * np.cos(0.2 * step)
         action[6::7] = 1.0 if step < self.script.steps // 3 else 0.0
         for k in range(repeats):
-            yield self._item(
-                EXECUTED_ACTION,
-                stamp + k * self.dt // repeats,
-                source=int(driver),
-                chunk_step=step % 8 if driver is Source.POLICY else -1,
-                checkpoint=self.script.checkpoint if driver is Source.POLICY else '',
-                action=action,
-            )
+            now = stamp + k * self.dt // repeats
+            if k:
+                yield from self._robot_state(step, now)
+            for topic in ('command', EXECUTED_ACTION):
+                yield self._item(
+                    topic,
+                    now,
+                    source=int(driver),
+                    chunk_step=step % 8 if driver is Source.POLICY else -1,
+                    checkpoint=self.script.checkpoint if driver is Source.POLICY else '',
+                    action=action,
+                )
 
     def _observation(self, step: int, stamp: int) -> Iterator[Item]:
         for camera in self.robot.cameras:
@@ -147,13 +151,7 @@ class SyntheticCell:
             yield self._image(image_topic(camera.name), stamp, frame, 'rgb8')
             if camera.robot_mask:
                 yield self._image(mask_topic(camera.name), stamp, mask, 'mono8')
-        joints = [*self.robot.joints, *gripper_joints(self.robot)]
-        angles = 0.1 * np.sin(0.1 * step + np.arange(len(joints)) + self._phase)
-        angles[len(self.robot.joints) :] = 1.0 if step < self.script.steps // 3 else 0.0
-        none = np.zeros(0)
-        yield self._item(JOINT_STATES, stamp, name=joints, position=angles, velocity=none, effort=none)
-        for topic in ee_pose_topics(self.robot):
-            yield self._item(topic, stamp, pose=self._pose(0.4 + 0.01 * step, 0.0, 0.2))
+        yield from self._robot_state(step, stamp)
         yield self._item(
             TASK_STATE,
             stamp,
@@ -166,6 +164,15 @@ class SyntheticCell:
             contact=self.touching(step),
             success=bool(self.completion) and step >= self.completion[-1],
         )
+
+    def _robot_state(self, step: int, stamp: int) -> Iterator[Item]:
+        joints = [*self.robot.joints, *gripper_joints(self.robot)]
+        angles = 0.1 * np.sin(0.1 * step + np.arange(len(joints)) + self._phase)
+        angles[len(self.robot.joints) :] = 1.0 if step < self.script.steps // 3 else 0.0
+        none = np.zeros(0)
+        yield self._item(JOINT_STATES, stamp, name=joints, position=angles, velocity=none, effort=none)
+        for topic in ee_pose_topics(self.robot):
+            yield self._item(topic, stamp, pose=self._pose(0.4 + 0.01 * step, 0.0, 0.2))
 
     def _frame(self, camera: str, step: int) -> tuple[UInt8, UInt8]:
         """A textured background, a disc (the robot) that always moves, a square that moves when touched."""

@@ -25,6 +25,7 @@ from igrft.episodes.states import (
     known_outcome,
 )
 from igrft.ros import qos
+from igrft.ros.batching import BatchingExecutor
 from igrft.ros.diagnostics import Diagnostics, Status
 from igrft.ros.episode_api import EpisodeServices, RunEpisodeServer, status_msg
 from igrft.ros.lifecycle import Lifecycle, autostart_parameter
@@ -188,7 +189,7 @@ class EpisodeNode(Lifecycle):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return spin(EpisodeNode, argv)
+    return spin(EpisodeNode, argv, BatchingExecutor)
 
 
 if __name__ == '__main__':

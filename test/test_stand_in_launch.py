@@ -46,13 +46,13 @@ def generate_launch_description():
 NODE = '''
 import json, rclpy, sys
 from rclpy.executors import ExternalShutdownException
-rclpy.init()
-node = rclpy.create_node('unnamed', automatically_declare_parameters_from_overrides=True)
-parameters = {name: parameter.value for name, parameter in node._parameters.items()}
-print('NODE', json.dumps({
-    'name': node.get_fully_qualified_name(), 'topic': node.resolve_topic_name('topic'),
-    'argv': sys.argv[1:], 'parameters': parameters}, default=list), flush=True)
 try:
+    rclpy.init()
+    node = rclpy.create_node('unnamed', automatically_declare_parameters_from_overrides=True)
+    parameters = {name: parameter.value for name, parameter in node._parameters.items()}
+    print('NODE', json.dumps({
+        'name': node.get_fully_qualified_name(), 'topic': node.resolve_topic_name('topic'),
+        'argv': sys.argv[1:], 'parameters': parameters}, default=list), flush=True)
     rclpy.spin(node)
 except (KeyboardInterrupt, ExternalShutdownException):
     pass

@@ -17,7 +17,7 @@ from rclpy.action import (
 )
 from rclpy.node import Node
 
-from .graph import actions, add_node_arguments, cli_node, full_name, settle
+from .graph import actions, add_node_arguments, cli_node, full_name, let_match, settle
 from .main import add_verbs
 from .messages import get_interface, parse_values, set_fields, to_yaml
 
@@ -118,6 +118,7 @@ def _send_goal(args: argparse.Namespace) -> str | None:
         try:
             print('Waiting for an action server to become available...')
             _spin_until(node, client.server_is_ready)
+            let_match(node)
             print(f'Sending goal:\n     {to_yaml(goal)}')
             future = client.send_goal_async(goal, on_feedback if args.feedback else None)
             _spin_until(node, future.done)

@@ -27,6 +27,10 @@ _MOST_S = 3.0
 # … and a graph without anybody else in it is probably one not discovered yet [s].
 _LONELY_S = 2.0
 _STEP_S = 0.02
+# Endpoints that see each other one way see each other both ways after this [s].
+_MATCH_S = 0.2
+# A response that takes longer than this was probably lost [s].
+_ANSWER_S = 1.0
 
 NamesAndTypes = list[tuple[str, list[str]]]
 
@@ -163,20 +167,44 @@ def wait_for_topic_type(node: Node, topic: str, timeout: float = _MOST_S) -> str
     return found[0]
 
 
-def call(node: Node, service_type: Any, name: str, request: Any, timeout: float = _MOST_S) -> Any:
+def let_match(node: Node) -> None:
+    """Spin a moment, so that a server discovers where to send a response to."""
+    wait_until(node, lambda: False, _MATCH_S)
+
+
+def call(
+    node: Node, service_type: Any, name: str, request: Any, timeout: float = 10.0, *,
+    repeat: bool = True,
+) -> Any:
     """Call a service and return its response.
+
+    Args:
+        node: to call from.
+        service_type: of the service.
+        name: of the service, absolute.
+        request: to send.
+        timeout: for the answer [s].
+        repeat: whether asking twice does no harm. The server may have got a request before it has
+            discovered where to send the response, which is then lost.
 
     Raises:
         RuntimeError: if the service is not there in time, or fails, or does not answer.
     """
     client = node.create_client(service_type, name)
     try:
-        if not wait_until(node, client.service_is_ready, timeout):
-            raise RuntimeError(f"service '{name}' is not available after {timeout:g} s")
-        future = client.call_async(request)
-        rclpy.spin_until_future_complete(node, future, timeout_sec=max(timeout, 10.0))
-        if not future.done():
-            raise RuntimeError(f"service '{name}' did not answer")
+        if not wait_until(node, client.service_is_ready):
+            raise RuntimeError(f"service '{name}' is not available after {_MOST_S:g} s")
+        if not repeat:
+            let_match(node)
+        deadline = time.monotonic() + timeout
+        while True:
+            future = client.call_async(request)
+            left = deadline - time.monotonic()
+            wait_until(node, future.done, min(_ANSWER_S, left) if repeat else left)
+            if future.done():
+                break
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"service '{name}' did not answer within {timeout:g} s")
         error = future.exception()
         if error is not None:
             raise RuntimeError(f"service '{name}': {error}")

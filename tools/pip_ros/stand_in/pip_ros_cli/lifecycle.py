@@ -141,7 +141,8 @@ def _set(args: argparse.Namespace) -> str | None:
                 f'\n- {each.label} [{each.id}]' for each in available)
         request = ChangeState.Request(transition=wanted[0])
         # A node may load a policy or open a robot while it configures.
-        response = call(node, ChangeState, f'{target}/change_state', request, timeout=120.0)
+        response = call(
+            node, ChangeState, f'{target}/change_state', request, timeout=120.0, repeat=False)
     if response.success:
         print('Transitioning successful')
     else:

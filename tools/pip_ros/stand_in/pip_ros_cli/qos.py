@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 from typing import Any
 
 from rclpy.duration import Duration
@@ -42,7 +43,8 @@ def add_qos_arguments(parser: argparse.ArgumentParser, default: str) -> None:
 
 def qos_from_arguments(args: argparse.Namespace) -> QoSProfile:
     """Return the preset profile with what was given over it."""
-    profile = QoSPresetProfiles.get_from_short_key(args.qos_profile)
+    # A copy: the presets are shared objects.
+    profile = copy.copy(QoSPresetProfiles.get_from_short_key(args.qos_profile))
     if args.qos_depth is not None:
         profile.depth = args.qos_depth
     for name, policy in _POLICIES.items():
@@ -66,6 +68,7 @@ def matching_qos(node: Node, topic: str, profile: QoSProfile) -> QoSProfile:
     publishers = [info.qos_profile for info in node.get_publishers_info_by_topic(topic)]
     if not publishers:
         return profile
+    profile = copy.copy(profile)
     steps = (
         ('reliability', QoSReliabilityPolicy.RELIABLE, QoSReliabilityPolicy.BEST_EFFORT),
         ('durability', QoSDurabilityPolicy.TRANSIENT_LOCAL, QoSDurabilityPolicy.VOLATILE))

@@ -9,7 +9,15 @@ import time
 
 import rclpy
 
-from .graph import add_node_arguments, cli_node, full_name, services, settle, wait_until
+from .graph import (
+    add_node_arguments,
+    cli_node,
+    full_name,
+    let_match,
+    services,
+    settle,
+    wait_until,
+)
 from .main import add_verbs
 from .messages import get_interface, parse_values, set_fields
 
@@ -92,6 +100,7 @@ def _call(args: argparse.Namespace) -> str | None:
             print('waiting for service to become available...')
             while not client.wait_for_service(timeout_sec=1.0):
                 continue
+        let_match(node)
         while True:
             started = time.monotonic()
             print(f'requester: making request: {request!r}\n')

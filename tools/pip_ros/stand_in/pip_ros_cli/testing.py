@@ -85,16 +85,22 @@ class Command:
             if text in line:
                 return line
 
+    def skip(self) -> None:
+        """Take what has been read already; the next :meth:`wait_for` sees only later lines."""
+        while not self._queue.empty():
+            line = self._queue.get()
+            if line is None:
+                self._queue.put(None)
+                return
+            self.lines.append(line)
+
     def end(self, number: signal.Signals | None = None, timeout: float = 30.0) -> int:
         """Send a signal, if given, wait for the end, and return the exit code."""
         if number is not None:
             self.process.send_signal(number)
         code = self.process.wait(timeout)
         self._reader.join(timeout)
-        while not self._queue.empty():
-            line = self._queue.get()
-            if line is not None:
-                self.lines.append(line)
+        self.skip()
         return code
 
 

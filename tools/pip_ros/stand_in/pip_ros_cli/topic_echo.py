@@ -8,6 +8,7 @@ from typing import Any
 
 import rclpy
 import yaml
+from rclpy.node import Node
 from rclpy.task import Future
 
 from .graph import add_node_arguments, cli_node, full_name, wait_for_topic_type
@@ -71,10 +72,6 @@ def run(args: argparse.Namespace) -> str | None:
                 print(f'WARNING: topic [{topic}] does not appear to be published yet')
                 return 'Could not determine the type for the passed topic'
         message_type = get_interface(name, 'msg')
-        profile = qos_from_arguments(args)
-        if not given(args):
-            wait_for_topic_type(node, topic, timeout=0.5)
-            profile = matching_qos(node, topic, profile)
         done = Future()
 
         def on_message(message: Any, info: Any) -> None:
@@ -85,7 +82,7 @@ def run(args: argparse.Namespace) -> str | None:
                 done.set_result(True)
             _print(value, info, args)
 
-        node.create_subscription(message_type, topic, on_message, profile, raw=args.raw)
+        _subscribe(node, args, topic, message_type, on_message)
         if args.timeout is not None:
             node.create_timer(args.timeout, lambda: done.set_result(True))
         if args.once or args.timeout is not None:
@@ -93,6 +90,28 @@ def run(args: argparse.Namespace) -> str | None:
         else:
             rclpy.spin(node)
     return None
+
+
+def _subscribe(
+    node: Node, args: argparse.Namespace, topic: str, message_type: Any, on_message: Any
+) -> None:
+    """Subscribe with the QoS asked for, or with what the first publishers to appear offer."""
+    first = node.create_subscription(
+        message_type, topic, on_message, qos_from_arguments(args), raw=args.raw)
+    if given(args):
+        return
+
+    def adapt() -> None:
+        if not node.get_publishers_info_by_topic(topic):
+            return
+        node.destroy_timer(timer)
+        asked = qos_from_arguments(args)
+        matching = matching_qos(node, topic, qos_from_arguments(args))
+        if matching != asked:
+            node.destroy_subscription(first)
+            node.create_subscription(message_type, topic, on_message, matching, raw=args.raw)
+
+    timer = node.create_timer(0.05, adapt)
 
 
 def _field(message: Any, path: list[str]) -> Any:

@@ -155,6 +155,59 @@ def test_lifecycle(target: Command) -> None:
     assert code == 1 and '- activate [3]' in text
 
 
+ACTION = '''
+import time, rclpy
+from igrft_msgs.action import MoveTo
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+def execute(goal):
+    for i in range(2 if goal.request.pose == 'home' else 10000):
+        if goal.is_cancel_requested:
+            print('CANCELLED', flush=True)
+            goal.canceled()
+            return MoveTo.Result(message='cancelled')
+        goal.publish_feedback(MoveTo.Feedback(progress=0.5))
+        time.sleep(0.05)
+    goal.succeed()
+    return MoveTo.Result(success=True, message='there')
+try:
+    rclpy.init()
+    node = rclpy.create_node('arm')
+    server = ActionServer(node, MoveTo, 'move_to', execute, callback_group=ReentrantCallbackGroup(),
+                          goal_callback=lambda goal: GoalResponse(2 if goal.pose != 'nowhere' else 1),
+                          cancel_callback=lambda goal: CancelResponse.ACCEPT)
+    print('READY', flush=True)
+    rclpy.spin(node, MultiThreadedExecutor())
+except (KeyboardInterrupt, ExternalShutdownException):
+    pass
+'''
+
+
+def test_actions(target: Command, tmp_path: Path) -> None:
+    pytest.importorskip('igrft_msgs')
+    with Command(script(tmp_path / 'arm', ACTION)) as arm:
+        arm.wait_for('READY')
+        code, text = run('action', 'list', '-t')
+        assert code == 0 and '/move_to [igrft_msgs/action/MoveTo]' in text.splitlines()
+        code, text = run('action', 'info', '/move_to')
+        assert code == 0 and text.endswith('Action clients: 0\nAction servers: 1\n    /arm')
+        goal = ('/move_to', 'igrft_msgs/action/MoveTo')
+        code, text = run('action', 'send_goal', *goal, '{pose: home}', '--feedback')
+        assert code == 0 and 'Feedback:\n    progress: 0.5\n' in text
+        assert text.endswith(
+            "Result:\n    success: true\nmessage: there\n\nGoal finished with status: SUCCEEDED")
+        code, text = run('action', 'send_goal', *goal, '{pose: nowhere}')
+        assert code == 0 and text.endswith('Goal was rejected.')
+        code, text = run('action', 'send_goal', *goal, '{place: home}')
+        assert code == 1 and "no field 'place'" in text
+        with ros2('action', 'send_goal', *goal, '{pose: far}', '--feedback') as command:
+            command.wait_for('Feedback:')
+            assert command.end(signal.SIGINT) == signal.SIGINT
+            assert 'Goal canceled.' in command.lines
+        arm.wait_for('CANCELLED')
+
+
 @pytest.mark.parametrize(('arguments', 'message'), [
     ('topic echo /not_there --spin-time 0', 'Could not determine the type for the passed topic'),
     ('topic info /not_there', "Unknown topic '/not_there'"),

@@ -23,6 +23,7 @@ from igrft.ros.runtime import spin
 from igrft.types import Kind
 from igrft_msgs.msg import EpisodeStatus, SubtaskMark, TaskState, Teleop
 from igrft_msgs.srv import StopEpisode
+from igrft_sim.nodes.gate import EpisodeGate
 from igrft_sim.nodes.messages import joint_state_values, task_state_from, tool_pose
 from igrft_sim.operator import Decision, Habits, Operator
 from igrft_sim.tasks import make_task
@@ -47,15 +48,15 @@ class OperatorNode(Node):
 
     def __init__(self) -> None:
         super().__init__('operator_node')
-        self._parameters = declare(self, Parameters)
-        self._robot = named('robots', self._parameters.robot, RobotConfig)
+        self.parameters = declare(self, Parameters)
+        self._robot = named('robots', self.parameters.robot, RobotConfig)
         self._habits = Habits(
-            noise=self._parameters.noise,
-            patience=round(self._parameters.patience * self._robot.policy_rate),
-            reaction=round(self._parameters.reaction_delay * self._robot.policy_rate),
-            finish_task=self._parameters.finish_task,
+            noise=self.parameters.noise,
+            patience=round(self.parameters.patience * self._robot.policy_rate),
+            reaction=round(self.parameters.reaction_delay * self._robot.policy_rate),
+            finish_task=self.parameters.finish_task,
         )
-        self._task = make_task(self._parameters.task)
+        self._task = make_task(self.parameters.task)
         self._operator: Operator | None = None
         self._episode = ''
         self._stop: Any = None
@@ -63,6 +64,7 @@ class OperatorNode(Node):
         self._opening: tuple[int, float] = (-1, 1.0)
         self._state: TaskState | None = None
         self._handled = -1
+        self._gate = EpisodeGate()
         self._answer: Teleop | None = None
         self._reason = ''
         self._teleop = create_publisher(self, Teleop, 'teleop/command', COMMAND)
@@ -73,7 +75,7 @@ class OperatorNode(Node):
         create_subscription(self, JointState, 'joint_states', self._on_joints, SENSOR)
         create_subscription(self, TaskState, 'task_state', self._on_task_state, EVENT)
         self._diagnostics = Diagnostics(self, self._robot.name, {'operator': self._health})
-        if not self._parameters.lockstep:
+        if not self.parameters.lockstep:
             # a device speaks more often than a person changes their mind
             steady = Clock(clock_type=ClockType.STEADY_TIME)
             self.create_timer(1.0 / self._robot.control_rate, self._speak, clock=steady)
@@ -89,6 +91,7 @@ class OperatorNode(Node):
             kind = Kind(message.kind)
             self._operator = Operator(self._task, kind, message.seed, self._habits)
             self._stop = None
+            self._gate.begin(message.seed)
         self._advance()
 
     def _on_tool(self, message: PoseStamped) -> None:
@@ -106,21 +109,23 @@ class OperatorNode(Node):
 
     def _on_task_state(self, message: TaskState) -> None:
         self._state = message
-        if nanoseconds_of(message.header.stamp) == self._handled and self._answer is not None:
+        tick = nanoseconds_of(message.header.stamp)
+        self._gate.arrived(tick)
+        if tick == self._handled and self._operator is not None and self._answer is not None:
             # the cell repeats a tick whose answer got lost
             self._teleop.publish(self._answer)
             return
         self._advance()
 
     def _advance(self) -> None:
-        """Answer the tick, once the state, the tool and the gripper of that tick are there.
-
-        Outside an episode a tick has no answer: the episode's first one must be the operator's own.
-        """
+        """Answer the episode's tick, once the state, the tool and the gripper of that tick are there."""
         if self._state is None or self._operator is None:
             return
         tick = nanoseconds_of(self._state.header.stamp)
-        complete = self._tool[0] >= tick and self._opening[0] >= tick
+        if self.parameters.lockstep:
+            complete = self._tool[0] == self._opening[0] == tick and self._gate.admits(tick, self._state.seed)
+        else:
+            complete = self._tool[0] >= tick and self._opening[0] >= tick
         if tick == self._handled or not complete:
             return
         self._handled = tick

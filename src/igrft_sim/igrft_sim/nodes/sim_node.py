@@ -47,13 +47,13 @@ class SimNode(Node):
 
     def __init__(self) -> None:
         super().__init__('sim_node')
-        self._parameters = declare(self, Parameters)
-        self._lockstep = self._parameters.lockstep or self._parameters.rtf == 0.0
-        self._robot = named('robots', self._parameters.robot, RobotConfig)
+        self.parameters = declare(self, Parameters)
+        self._lockstep = self.parameters.lockstep or self.parameters.rtf == 0.0
+        self._robot = named('robots', self.parameters.robot, RobotConfig)
         self._policy_dt = 1.0 / self._robot.policy_rate
         self._control_dt = 1.0 / self._robot.control_rate
-        self._task = self._parameters.task
-        self._cell = self._build(self._task, self._parameters.seed)
+        self._task = self.parameters.task
+        self._cell = self._build(self._task, self.parameters.seed)
         self._publisher = CellPublisher(self, self._robot)
         self._recording = self._waits_for_first = False
         self._commands = Commands(self._robot.joints)
@@ -73,7 +73,7 @@ class SimNode(Node):
         self._diagnostics = Diagnostics(self, self._robot.name, {'cell': self._health})
         self._steps = self._reported = 0
         self._published = time.monotonic()
-        rate = self._robot.control_rate * self._parameters.rtf
+        rate = self._robot.control_rate * self.parameters.rtf
         self._pacer = Pacer(rate)
         period, work = (REPEAT_IDLE, self._repeat) if self._lockstep else (1 / rate, self._catch_up)
         # its own time can not wait for the clock that it publishes

@@ -57,12 +57,12 @@ class SimServoNode(Node):
 
     def __init__(self) -> None:
         super().__init__('sim_servo_node')
-        self._parameters = declare(self, Parameters)
-        self._robot = named('robots', self._parameters.robot, RobotConfig)
+        self.parameters = declare(self, Parameters)
+        self._robot = named('robots', self.parameters.robot, RobotConfig)
         limits = ServoLimits(
-            joint_margin=self._parameters.joint_limit_margin,
-            singularity=self._parameters.lower_singularity_threshold,
-            hard_singularity=self._parameters.hard_stop_singularity_threshold,
+            joint_margin=self.parameters.joint_limit_margin,
+            singularity=self.parameters.lower_singularity_threshold,
+            hard_singularity=self.parameters.hard_stop_singularity_threshold,
         )
         self._servo = Servo(limits)
         self._joints: np.ndarray | None = None
@@ -79,7 +79,7 @@ class SimServoNode(Node):
         create_subscription(self, JointState, 'joint_states', self._on_joints, SENSOR)
         create_subscription(self, TwistStamped, 'servo_node/delta_twist_cmds', self._on_twist, COMMAND)
         self._diagnostics = Diagnostics(self, self._robot.name, {'servo': self._health})
-        if not self._parameters.lockstep:
+        if not self.parameters.lockstep:
             self.create_timer(1.0 / self._robot.control_rate, self._control)
 
     def _on_joints(self, message: JointState) -> None:
@@ -114,7 +114,7 @@ class SimServoNode(Node):
 
         A tick that the cell repeats was answered already, but the answer may have been lost.
         """
-        if not self._parameters.lockstep or self._twist_stamp != self._joints_stamp:
+        if not self.parameters.lockstep or self._twist_stamp != self._joints_stamp:
             return
         if self._twist_stamp == self._handled:
             self._targets.publish(self._answer)
@@ -125,7 +125,7 @@ class SimServoNode(Node):
     def _control(self) -> None:
         """In real time: follow the last twist while it is fresh."""
         age = time.monotonic() - self._received
-        if age > self._parameters.incoming_command_timeout:
+        if age > self.parameters.incoming_command_timeout:
             if not self._halted:
                 self._servo.reset()
                 self.get_logger().warning(f'no twist for {age:.2f} s: the arm halts')

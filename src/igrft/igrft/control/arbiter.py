@@ -177,6 +177,6 @@ class Arbiter:
         if not changed:
             return
         self._changed = True
-        self._stopping = self.takeover.mode is Mode.HOLD
+        self._stopping = self.takeover.mode is Mode.HOLD and not self.config.lockstep
         # Whoever drives next, the chunk that ran belongs to the past; the policy resumes from a fresh view.
         self.chunks.drop(now)

@@ -50,6 +50,7 @@ class ChunkExecutor:
     def __init__(self, config: ChunkConfig) -> None:
         self.config = config
         self.refused = 0
+        self.taken = 0
         self._chunk: ActionChunk | None = None
         self._previous: ActionChunk | None = None
         self._first_index = 0
@@ -74,6 +75,7 @@ class ChunkExecutor:
             # The slower of old and new, forgotten slowly: one quick answer must not make the next late.
             waited = max(now - self._requested, 0.0)
             self._latency = max(waited, 0.9 * self._latency + 0.1 * waited)
+        self.taken += 1
         self._previous = self._chunk
         self._chunk = chunk
         self._first_index = self._index(chunk, now)

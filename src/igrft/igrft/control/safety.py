@@ -115,13 +115,12 @@ class SafetyFilter:
             ee_position: [3] or [n_arms, 3] tool positions in ``base_link`` [m], None when not known.
             dt: how long the action will last [s]; also the time in which the acceleration is bounded.
         """
-        self._wanted_motion = False
         reason = refusal(action, ARM_ACTION_DIM * self.n_arms)
-        if reason:
-            return self._refuse(f'command refused: {reason}')
-        self._wanted_motion = bool(np.abs(twists_of(action)).max() > 1e-6)
+        self._wanted_motion = not reason and bool(np.abs(twists_of(action)).max() > 1e-6)
         if self.stopped:
             return self.halt(State.E_STOP, 'emergency stop: ' + ', '.join(self._stops))
+        if reason:
+            return self._refuse(f'command refused: {reason}')
         position = None if ee_position is None else np.asarray(ee_position, np.float64).reshape(-1, 3)
         if position is None or position.shape != (self.n_arms, 3) or not np.isfinite(position).all():
             return self._refuse('the tool position is not known, the workspace cannot be kept')

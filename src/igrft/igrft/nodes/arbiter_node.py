@@ -3,33 +3,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Header
 
 from igrft.config import RobotConfig, named
 from igrft.control.arbiter import Arbiter, ArbiterConfig, Decision
 from igrft.control.chunks import ChunkConfig
 from igrft.ros import messages, qos
-from igrft.ros.clocks import control_timer
+from igrft.ros.clocks import ControlClock
+from igrft.ros.control_outputs import ArbiterOutputs
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
 from igrft.types import Kind, Mode
-from igrft_msgs.msg import (
-    ActionChunk,
-    Command,
-    EpisodeStatus,
-    Intervention,
-    SafetyStatus,
-    Teleop,
-    TeleopEvent,
-)
+from igrft_msgs.msg import ActionChunk, EpisodeStatus, SafetyStatus, Teleop, TeleopEvent
 
 
 @dataclass(frozen=True)
@@ -68,21 +59,16 @@ class ArbiterNode(Node):
             prefetch=not p.lockstep,
             request_timeout=p.request_timeout,
         )
-        self.arbiter = Arbiter(
-            ArbiterConfig(
-                chunks=chunks, lockstep=p.lockstep, teleop_timeout=p.teleop_timeout, teleop_lost=p.teleop_lost
-            )
-        )
+        timeouts = {'teleop_timeout': p.teleop_timeout, 'teleop_lost': p.teleop_lost}
+        self.arbiter = Arbiter(ArbiterConfig(chunks=chunks, lockstep=p.lockstep, **timeouts))
+        self._steady = ControlClock(self)
         self._tick: Time | None = None
-        self._answer: Command | None = None
         self._teleop_stamp: Time | None = None
         self._episode = ''
         self._commands = Rate()
-        self._waiting_since = 0.0
+        self._chunks = 0
 
-        self._command = qos.create_publisher(self, Command, 'command', qos.COMMAND)
-        self._request = qos.create_publisher(self, Header, 'policy/request', qos.COMMAND)
-        self._intervention = qos.create_publisher(self, Intervention, 'intervention', qos.LATCHED)
+        self._outputs = ArbiterOutputs(self, self.robot.base_frame)
         qos.create_subscription(self, JointState, 'joint_states', self._on_joints, qos.SENSOR)
         qos.create_subscription(self, ActionChunk, 'policy/action_chunk', self._on_chunk, qos.COMMAND)
         qos.create_subscription(self, Teleop, 'teleop/command', self._on_teleop, qos.COMMAND)
@@ -94,8 +80,8 @@ class ArbiterNode(Node):
         if not p.require_episode:
             self.arbiter.start(Kind.ROLLOUT, self._now())
         if not p.lockstep:
-            control_timer(self, 1.0 / self.robot.control_rate, self._on_timer)
-        self._announce(self.get_clock().now().to_msg())
+            self._steady.timer(1.0 / self.robot.control_rate, self._on_timer)
+        self._outputs.intervention(self.arbiter.takeover, self.get_clock().now().to_msg())
 
     # Inputs -------------------------------------------------------------------------------------------------
 
@@ -117,12 +103,13 @@ class ArbiterNode(Node):
             reason = self.arbiter.chunk(messages.chunk_from(message, 'policy/action_chunk'), self._now())
         except messages.MessageError as error:
             reason = str(error)
-        if reason:
+        # What was asked for before a takeover still arrives; that is no fault of the policy's.
+        if reason and self.arbiter.takeover.mode is Mode.AUTONOMOUS:
             self.get_logger().warning(f'policy/action_chunk: {reason}', throttle_duration_sec=1.0)
         self._advance()
 
     def _on_teleop(self, message: Teleop) -> None:
-        reason = self.arbiter.teleop(messages.teleop_from(message), self._now(), time.monotonic())
+        reason = self.arbiter.teleop(messages.teleop_from(message), self._now(), self._steady.now())
         if reason:
             self.get_logger().error(f'teleop/command: {reason}', throttle_duration_sec=1.0)
         self._teleop_stamp = message.header.stamp
@@ -142,14 +129,12 @@ class ArbiterNode(Node):
                 self.arbiter.stop(self._now())
         elif message.episode_id != self._episode:
             self._episode = message.episode_id
-            self._answer = None
+            self._outputs.forget()
             try:
                 self.arbiter.stop(self._now())
                 self.arbiter.start(Kind(message.kind), self._now())
             except ValueError as error:
                 self.get_logger().error(f'episode/status: {error}; the arm holds')
-        if self.parameters.lockstep and self.arbiter.changed:
-            self._announce(self.get_clock().now().to_msg())
         self._advance()
 
     def _on_safety(self, message: SafetyStatus) -> None:
@@ -159,43 +144,35 @@ class ArbiterNode(Node):
     # The tick -----------------------------------------------------------------------------------------------
 
     def _on_timer(self) -> None:
-        self._send(self.arbiter.step(self._now(), time.monotonic()), self.get_clock().now().to_msg())
+        self._send(self.arbiter.step(self._now(), self._steady.now()), self.get_clock().now().to_msg())
 
     def _advance(self, repeated: bool = False) -> None:
         """Lock-step: answer the tick once all of its inputs are there; a repeated tick gets the same answer."""
         tick = self._tick
-        if not self.parameters.lockstep or tick is None or self.arbiter.takeover.mode is Mode.HOLD:
+        if not self.parameters.lockstep:
             return
-        if self._answer is not None and self._answer.header.stamp == tick:
+        if tick is None or self.arbiter.takeover.mode is Mode.HOLD:
+            self._send(self.arbiter.step(self._now()), self.get_clock().now().to_msg())
+            return
+        if self._outputs.answered(tick):
             if repeated:
-                self._command.publish(self._answer)
+                self._outputs.repeat()
             return
         if self.parameters.lockstep_teleop and self._teleop_stamp != tick:
             return
         decision = self.arbiter.step(self._now())
         self._send(decision, tick)
         if repeated and decision.command is None and not decision.request:
-            self._publish_request(tick)
+            self._outputs.request(tick)
 
     def _send(self, decision: Decision, stamp: Time) -> None:
         if decision.changed:
-            self._announce(stamp)
+            self._outputs.intervention(self.arbiter.takeover, stamp)
         if decision.request:
-            self._waiting_since = time.monotonic()
-            self._publish_request(stamp)
+            self._outputs.request(stamp)
         if decision.command is not None:
-            self._answer = messages.command_msg(decision.command, stamp, self.robot.base_frame)
-            self._command.publish(self._answer)
+            self._outputs.command(decision.command, stamp)
             self._commands.tick()
-
-    def _publish_request(self, stamp: Time) -> None:
-        self._request.publish(Header(stamp=stamp, frame_id=self.robot.base_frame))
-
-    def _announce(self, stamp: Time) -> None:
-        takeover = self.arbiter.takeover
-        message = Intervention(mode=int(takeover.mode), count=takeover.count, reason=takeover.reason)
-        message.header = Header(stamp=stamp, frame_id=self.robot.base_frame)
-        self._intervention.publish(message)
 
     def _now(self) -> float:
         """Lock-step: the tick's stamp; real time: the node's clock. [s]"""
@@ -207,20 +184,15 @@ class ArbiterNode(Node):
 
     def _arbiter_status(self) -> Status:
         takeover = self.arbiter.takeover
-        values = {
-            'mode': takeover.mode.name,
-            'takeovers': takeover.count,
-            'teleop rejected': self.arbiter.rejected,
-            **self._commands.report('command'),
-        }
-        return Status('ok', takeover.mode.name.lower(), values)
+        values = {'takeovers': takeover.count, 'teleop rejected': self.arbiter.rejected}
+        return Status('ok', takeover.mode.name.lower(), values | self._commands.report('command'))
 
     def _policy_status(self) -> Status:
         chunks = self.arbiter.chunks
         values = {'chunks refused': chunks.refused, 'latency [ms]': f'{1e3 * chunks.latency:.0f}'}
-        silence = time.monotonic() - self._waiting_since
-        if self.arbiter.waits_for_chunk(self._now()) and silence > 2.0:
-            return Status('warn', f'no usable policy/action_chunk for {silence:.0f} s', values)
+        idle, self._chunks = chunks.taken == self._chunks, chunks.taken
+        if idle and self.arbiter.waits_for_chunk(self._now()):
+            return Status('warn', 'no usable policy/action_chunk in the last second', values)
         return Status('ok', 'ok', values)
 
 

@@ -14,7 +14,7 @@ from rclpy.task import Future
 from igrft.config import ConfigError, RobotConfig, named, nearest
 from igrft.control.motion import MotionError, MotionLimits
 from igrft.ros import qos
-from igrft.ros.clocks import control_timer
+from igrft.ros.clocks import ControlClock
 from igrft.ros.diagnostics import Diagnostics, Status
 from igrft.ros.movers import MoveItMover, Mover, RuckigMover
 from igrft.ros.parameters import Common, declare, parameter
@@ -52,7 +52,7 @@ class ArmNode(Node):
         self._finished: Future | None = None
         self._problem = ''
         qos.create_subscription(self, Intervention, 'intervention', self._on_intervention, qos.LATCHED)
-        self._timer = control_timer(self, 1.0 / self.robot.control_rate, self._on_timer)
+        self._timer = ControlClock(self).timer(1.0 / self.robot.control_rate, self._on_timer)
         self._timer.cancel()
         self._server = ActionServer(
             self,

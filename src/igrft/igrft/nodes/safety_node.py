@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,19 +10,18 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.node import Node
-from std_msgs.msg import Bool
-from std_srvs.srv import Trigger
 
 from igrft.config import RobotConfig, named
 from igrft.control import inputs
 from igrft.control.safety import SafetyFilter, State, Verdict
 from igrft.ros import messages, qos
-from igrft.ros.clocks import control_timer
+from igrft.ros.clocks import ControlClock
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
+from igrft.ros.e_stop import EmergencyStop
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
 from igrft.types import Source
-from igrft_msgs.msg import Command, EpisodeStatus, GripperCommand, SafetyStatus, TeleopEvent
+from igrft_msgs.msg import Command, EpisodeStatus, GripperCommand, SafetyStatus
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,7 @@ class SafetyNode(Node):
         self.parameters = declare(self, Parameters)
         self.robot = named('robots', self.parameters.robot, RobotConfig)
         arms = self.robot.arms
+        self._steady = ControlClock(self)
         self.filter = SafetyFilter(self.robot.limits, len(arms))
         self._positions = np.full((len(arms), 3), np.nan)
         self._pose_received = [-np.inf] * len(arms)
@@ -73,18 +72,13 @@ class SafetyNode(Node):
                 self, PoseStamped, f'{prefix}ee_pose', lambda m, arm=arm: self._on_pose(m, arm), qos.SENSOR
             )
         qos.create_subscription(self, Command, 'command', self._on_command, qos.COMMAND)
-        qos.create_subscription(self, TeleopEvent, 'teleop/event', self._on_event, qos.EVENT)
         qos.create_subscription(self, EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED)
-        # A stop must be heard from everyone: a volatile publisher does not match a latched subscription, and
-        # a volatile subscription does not hear what was latched before it came.
-        for profile in (qos.LATCHED, qos.EVENT):
-            qos.create_subscription(self, Bool, 'e_stop', self._on_e_stop, profile)
-        self.create_service(Trigger, '~/e_stop_reset', self._on_reset)
+        self._stop = EmergencyStop(self, self.filter, self._on_stop, self._on_reset)
         self._diagnostics = Diagnostics(self, self.robot.name, {'safety': self._component}, self._report)
         self._watch = None
         if not self.parameters.lockstep:
             # Every command winds it up again, so that it fires only when they stop coming.
-            self._watch = control_timer(self, self.parameters.command_timeout, self._on_silence)
+            self._watch = self._steady.timer(self.parameters.command_timeout, self._on_silence)
         self._report()
 
     # Inputs -------------------------------------------------------------------------------------------------
@@ -92,13 +86,13 @@ class SafetyNode(Node):
     def _on_pose(self, message: PoseStamped, arm: int) -> None:
         point = message.pose.position
         self._positions[arm] = (point.x, point.y, point.z)
-        self._pose_received[arm] = time.monotonic()
+        self._pose_received[arm] = self._steady.now()
         self._pose_stamps[arm] = message.header.stamp
         if self.parameters.lockstep:
             self._advance()
 
     def _on_command(self, message: Command) -> None:
-        self._last_command = time.monotonic()
+        self._last_command = self._steady.now()
         self._commands.tick()
         if self.parameters.lockstep:
             if message.header.stamp == self._handled:
@@ -108,9 +102,8 @@ class SafetyNode(Node):
             self._pending = message
             self._advance()
             return
-        now = self.get_clock().now()
         period = 1.0 / self.robot.control_rate
-        elapsed = now.nanoseconds * 1e-9 - self._last_output
+        elapsed = self._last_command - self._last_output
         known = self._last_command - min(self._pose_received) <= self.parameters.pose_timeout
         self._answer(message, self._positions if known else None, float(np.clip(elapsed, 1e-3, 2 * period)))
         if self._watch is not None:
@@ -124,40 +117,22 @@ class SafetyNode(Node):
             self._handled = message.header.stamp
             self._answer(message, self._positions, 1.0 / self.robot.policy_rate)
 
-    def _on_event(self, message: TeleopEvent) -> None:
-        if message.event == 'e_stop':
-            # A press has no release of its own: it latches and does not stay asserted.
-            self._stop(f'{message.device} button', True)
-            self.filter.e_stop(f'{message.device} button', False)
-
-    def _on_e_stop(self, message: Bool) -> None:
-        self._stop('e_stop', message.data)
-
     def _on_episode(self, message: EpisodeStatus) -> None:
         self._recording = message.state == EpisodeStatus.STATE_RECORDING
         if message.state == EpisodeStatus.STATE_RESETTING:
             self.filter.restart()
 
-    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        reason = self.filter.reset()
-        response.success, response.message = not reason, reason or 'reset'
-        if not reason:
-            self.get_logger().info('emergency stop reset')
-            self._verdict = self.filter.halt(text='reset, waiting for commands')
-            self._report()
-        return response
+    def _on_stop(self, cause: str) -> None:
+        self._halt(self.filter.halt(State.E_STOP, f'emergency stop: {cause}'))
+
+    def _on_reset(self) -> None:
+        self._verdict = self.filter.halt(text='reset, waiting for commands')
+        self._report()
 
     # Outputs ------------------------------------------------------------------------------------------------
 
-    def _stop(self, cause: str, asserted: bool) -> None:
-        before = self.filter.stopped
-        self.filter.e_stop(cause, asserted)
-        if self.filter.stopped and not before:
-            self.get_logger().error(f"EMERGENCY STOP by '{cause}'; reset with the service ~/e_stop_reset")
-            self._halt(self.filter.halt(State.E_STOP, f'emergency stop: {cause}'))
-
     def _on_silence(self) -> None:
-        silence = time.monotonic() - self._last_command
+        silence = self._steady.now() - self._last_command
         self.filter.idle()
         if silence <= self.parameters.halt_duration + self.parameters.command_timeout:
             state = State.E_STOP if self.filter.stopped else State.STALE
@@ -181,7 +156,7 @@ class SafetyNode(Node):
         before, self._verdict = self._verdict, verdict
         self._publish_motion(stamp)
         self._executed.publish(messages.command_msg(command, stamp, self.robot.base_frame))
-        self._last_output = self.get_clock().now().nanoseconds * 1e-9
+        self._last_output = self._steady.now()
         # Limits come and go many times a second; the second's report is soon enough for them.
         mild = (State.OK, State.LIMITED)
         if verdict.state is not before.state and not (verdict.state in mild and before.state in mild):
@@ -196,11 +171,9 @@ class SafetyNode(Node):
             self._gripper.publish(messages.gripper_msg(inputs.openings_of(action), stamp))
 
     def _report(self) -> None:
+        verdict, judge = self._verdict, self.filter
         message = SafetyStatus(
-            state=int(self._verdict.state),
-            text=self._verdict.text,
-            rejected=self.filter.rejected,
-            limited=self.filter.limited,
+            state=int(verdict.state), text=verdict.text, rejected=judge.rejected, limited=judge.limited
         )
         message.header.stamp = self.get_clock().now().to_msg()
         message.header.frame_id = self.robot.base_frame
@@ -208,14 +181,9 @@ class SafetyNode(Node):
 
     def _component(self) -> Status:
         state = self._verdict.state
-        values = {
-            'state': state.name,
-            'rejected': self.filter.rejected,
-            'limited': self.filter.limited,
-            **self._commands.report('command'),
-        }
+        values = {'state': state.name, 'rejected': self.filter.rejected, 'limited': self.filter.limited}
         trouble = state in (State.INVALID, State.E_STOP) or (state is State.STALE and self._recording)
-        return Status('error' if trouble else 'ok', self._verdict.text, values)
+        return Status('error' if trouble else 'ok', self._verdict.text, values | self._commands.report('command'))
 
     def close(self) -> None:
         """The last thing said is a standstill."""

@@ -18,7 +18,7 @@ from igrft.control.inputs import TeleopInput
 from igrft.devices.joy import Joy
 from igrft.devices.mapping import TeleopConfig, TeleopMapper
 from igrft.ros import messages, qos
-from igrft.ros.clocks import control_timer
+from igrft.ros.clocks import ControlClock
 from igrft.ros.diagnostics import Diagnostics, Status
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
@@ -61,7 +61,7 @@ class TeleopNode(Node):
         if self.parameters.lockstep:
             qos.create_subscription(self, TaskState, 'task_state', self._on_tick, qos.EVENT)
         else:
-            control_timer(self, 1.0 / robot.control_rate, self._on_timer)
+            ControlClock(self).timer(1.0 / robot.control_rate, self._on_timer)
         self._diagnostics = Diagnostics(self, self.config.device, {'device': self._status})
 
     def _on_gripper(self, message: GripperCommand) -> None:

@@ -120,6 +120,13 @@ def test_emergency_stop_is_latched_and_reset_only_at_rest() -> None:
     assert safety.filter(action(0.1), CENTRE, 0.1).state is State.OK
 
 
+def test_nonsense_does_not_hide_a_stop() -> None:
+    safety = SafetyFilter(LIMITS)
+    safety.e_stop('button', True)
+    assert safety.filter(np.full(7, np.nan, np.float32), CENTRE, 0.1).state is State.E_STOP
+    assert safety.filter(action(0.1), None, 0.1).state is State.E_STOP
+
+
 def test_two_stops_need_two_releases() -> None:
     safety = SafetyFilter(LIMITS)
     safety.e_stop('a', True)

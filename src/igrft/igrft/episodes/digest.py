@@ -14,7 +14,8 @@ from typing import Any
 from rosbags.typesys.store import Typestore
 
 from igrft.episodes.cdr import header_stamp
-from igrft.episodes.schema import NANO, EpisodeMeta, SourceSpan, Span, SubtaskRecord
+from igrft.episodes.definitions import DECODE_ERRORS
+from igrft.episodes.schema import NANO, EpisodeError, EpisodeMeta, SourceSpan, Span, SubtaskRecord
 from igrft.episodes.topics import EXECUTED_ACTION, INTERVENTION, SUBTASK_MARK, TELEOP_EVENT
 from igrft.types import Mode, Source
 
@@ -45,12 +46,19 @@ class Digest:
     newest: int = 0
 
     def add(self, topic: str, type_name: str, data: bytes | memoryview) -> None:
-        """Take one serialised message of the relative name ``topic``."""
-        if topic == self.grid_topic:
-            self.grid.add(header_stamp(data))
-            self.newest = max(self.newest, header_stamp(data))
-        elif topic in (EXECUTED_ACTION, INTERVENTION, SUBTASK_MARK, TELEOP_EVENT):
-            self._take(topic, self.store.deserialize_cdr(data, type_name))
+        """Take one serialised message of the relative name ``topic``.
+
+        Raises:
+            EpisodeError: the bytes are not a message of the type; names the topic.
+        """
+        try:
+            if topic == self.grid_topic:
+                self.grid.add(header_stamp(data))
+                self.newest = max(self.newest, header_stamp(data))
+            elif topic in (EXECUTED_ACTION, INTERVENTION, SUBTASK_MARK, TELEOP_EVENT):
+                self._take(topic, self.store.deserialize_cdr(data, type_name))
+        except DECODE_ERRORS as error:
+            raise EpisodeError(f"'{topic}': a message is not a {type_name}: {error}; restart its node") from error
 
     def _take(self, topic: str, message: Any) -> None:
         stamp = stamp_of(message)

@@ -214,7 +214,8 @@ def _actions(bag: EpisodeBag, streams: _Streams, robot: RobotConfig, grid: Stamp
                 f"{bag.directory}: '{EXECUTED_ACTION}' has {len(message.action)} floats a step, robot "
                 f"'{robot.name}' has {robot.action_dim}; name the robot it was recorded with"
             )
-    values = np.array([message.action for message in messages], np.float32)
+    # In double precision the mean of equal actions is that action.
+    values = np.array([message.action for message in messages], np.float64)
     sources = np.array([message.source for message in messages], np.uint8)
     first = np.searchsorted(stamps, grid - _TOLERANCE)
     behind = np.searchsorted(stamps, grid + round(bag.meta.dt * NANO) - _TOLERANCE)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from igrft.episodes.digest import Digest
-from igrft.episodes.schema import EpisodeMeta, TopicRecord
+from igrft.episodes.schema import EpisodeError, EpisodeMeta, TopicRecord
 from igrft.episodes.writer import EpisodeWriter
 
 QUEUE_BYTES = 256 * 1024 * 1024
@@ -137,6 +137,8 @@ class Recorder:
         return Recorded(meta, None, 0, reason)
 
     def _describe(self, error: Exception) -> str:
+        if isinstance(error, EpisodeError):
+            return str(error)
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return (
             f'cannot write {self._writer.partial}: {why}; free the disk, then '

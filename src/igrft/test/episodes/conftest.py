@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small robot, its task, and synthetic episodes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from igrft.config import RobotConfig, TaskConfig, named
+from igrft.episodes.synthetic import Script, write_synthetic
+
+Record = Callable[..., Path]
+
+
+@pytest.fixture(scope='session')
+def robot() -> RobotConfig:
+    """The simulated cell with cameras small enough for fast tests."""
+    cell = named('robots', 'sim', RobotConfig)
+    return replace(cell, cameras=tuple(replace(c, width=48, height=48) for c in cell.cameras))
+
+
+@pytest.fixture(scope='session')
+def task() -> TaskConfig:
+    return named('tasks', 'block_stacking', TaskConfig)
+
+
+@pytest.fixture
+def record(tmp_path: Path, robot: RobotConfig, task: TaskConfig) -> Record:
+    """Write a synthetic episode below ``tmp_path``: ``record(steps=…, kind=…)``."""
+
+    def write(**script: object) -> Path:
+        return write_synthetic(tmp_path, robot, task, Script(**{'steps': 12, **script}))  # type: ignore[arg-type]
+
+    return write

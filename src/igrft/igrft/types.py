@@ -100,6 +100,25 @@ class ActionChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class TeleopInput:
+    """What the operator's device says at one instant.
+
+    Attributes:
+        stamp: acquisition time [s].
+        action: [n_arms * 7] float32, as in a command; zero when the device is gone.
+        engaged: the operator drives.
+        connected: the device is there.
+        device: its name.
+    """
+
+    stamp: float
+    action: Float32
+    engaged: bool
+    connected: bool = True
+    device: str = ''
+
+
+@dataclass(frozen=True, slots=True)
 class Subtask:
     """One ordered part of a task, with its weight in the potential (weights sum to 1)."""
 

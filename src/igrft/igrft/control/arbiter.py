@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from igrft.control.chunks import TOLERANCE, ChunkConfig, ChunkExecutor
-from igrft.control.inputs import Command, TeleopInput, hold_action, openings_of, refusal
+from igrft.control.inputs import Command, hold_action, openings_of, refusal
 from igrft.control.takeover import Takeover
-from igrft.types import ActionChunk, Float32, Kind, Mode, Source
+from igrft.types import ActionChunk, Float32, Kind, Mode, Source, TeleopInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,7 @@ class Decision:
 
 
 class Arbiter:
-    """The core of ``arbiter_node``. ``now`` is the node's clock, ``steady`` a monotonic one, both in seconds."""
+    """The core of ``arbiter_node``. ``now`` is the node's clock in seconds."""
 
     def __init__(self, config: ArbiterConfig) -> None:
         self.config = config
@@ -68,7 +67,6 @@ class Arbiter:
         self._measured: Float32 = np.ones(n_arms, np.float32)
         self._openings = self._measured
         self._teleop: TeleopInput | None = None
-        self._teleop_received = -math.inf
 
     # Inputs -------------------------------------------------------------------------------------------------
 
@@ -94,14 +92,13 @@ class Arbiter:
         """The safety node's emergency stop."""
         self._moved(self.takeover.emergency(stopped), now)
 
-    def teleop(self, teleop: TeleopInput, now: float, steady: float) -> str:
+    def teleop(self, teleop: TeleopInput, now: float) -> str:
         """The operator's input. Returns why it was refused, '' if it was taken."""
         reason = refusal(teleop.action, self.config.action_dim)
         if reason:
             self.rejected += 1
             return reason
         self._teleop = teleop
-        self._teleop_received = steady
         # In lock-step an input counts in the tick that it answers, not when it happens to arrive.
         if not self.config.lockstep:
             self._moved(self.takeover.operator(teleop.engaged, teleop.connected), now)
@@ -117,16 +114,21 @@ class Arbiter:
 
     # The tick -----------------------------------------------------------------------------------------------
 
-    def step(self, now: float, steady: float = 0.0) -> Decision:
-        """One tick. In lock-step call it when the tick's teleop is there, and again when its chunk is."""
-        self._follow_operator(now, steady)
+    def step(self, now: float, silence: float = 0.0) -> Decision:
+        """One tick. In lock-step call it when the tick's teleop is there, and again when its chunk is.
+
+        Args:
+            now: the node's clock, in lock-step the tick's stamp [s].
+            silence: since the newest operator input arrived, by a monotonic clock [s].
+        """
+        self._follow_operator(now, silence)
         command, request = None, False
         mode = self.takeover.mode
         if mode is Mode.AUTONOMOUS:
             request = self.chunks.request(now)
             command = self._policy(now)
         elif mode is Mode.CORRECTING:
-            command = self._operator(now, steady)
+            command = self._operator(now, silence)
         elif mode is Mode.PAUSED or self._stopping:
             # One last standstill on the way into HOLD: the robot need not wait for a time-out.
             command = self._stand(now)
@@ -145,12 +147,12 @@ class Arbiter:
         """The policy drives and has no action for this tick."""
         return self.takeover.mode is Mode.AUTONOMOUS and self.chunks.due(now)
 
-    def _follow_operator(self, now: float, steady: float) -> None:
+    def _follow_operator(self, now: float, silence: float) -> None:
         teleop = self._teleop
         if self.config.lockstep:
             if teleop is not None and abs(teleop.stamp - now) <= TOLERANCE:
                 self._moved(self.takeover.operator(teleop.engaged, teleop.connected), now)
-        elif self.takeover.mode is Mode.CORRECTING and self._silence(steady) > self.config.teleop_lost:
+        elif self.takeover.mode is Mode.CORRECTING and silence > self.config.teleop_lost:
             self._moved(self.takeover.lost(), now)
 
     def _policy(self, now: float) -> Command | None:
@@ -161,17 +163,14 @@ class Arbiter:
             return self._stand(now)
         return Command(now, step.action, Source.POLICY, step.index, step.checkpoint)
 
-    def _operator(self, now: float, steady: float) -> Command:
-        silent = not self.config.lockstep and self._silence(steady) > self.config.teleop_timeout
+    def _operator(self, now: float, silence: float) -> Command:
+        silent = not self.config.lockstep and silence > self.config.teleop_timeout
         if self._teleop is None or silent:
             return self._stand(now)
         return Command(now, self._teleop.action, Source.HUMAN)
 
     def _stand(self, now: float) -> Command:
         return Command(now, hold_action(self._openings), Source.HOLD)
-
-    def _silence(self, steady: float) -> float:
-        return steady - self._teleop_received
 
     def _moved(self, changed: bool, now: float) -> None:
         if not changed:

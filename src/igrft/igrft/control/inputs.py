@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What flows through the control chain: the operator's word and the command."""
+"""The command, and what an action is made of."""
 
 from __future__ import annotations
 
@@ -8,25 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from igrft.types import ARM_ACTION_DIM, Float32, Source
-
-
-@dataclass(frozen=True, slots=True)
-class TeleopInput:
-    """What the operator's device says at one instant.
-
-    Attributes:
-        stamp: acquisition time [s].
-        action: [n_arms * 7] float32, as in a command; zero when the device is gone.
-        engaged: the operator drives.
-        connected: the device is there.
-        device: its name.
-    """
-
-    stamp: float
-    action: Float32
-    engaged: bool
-    connected: bool = True
-    device: str = ''
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from igrft.config import nearest
-from igrft.control.inputs import TeleopInput
 from igrft.devices.device import RawInput
-from igrft.types import ARM_ACTION_DIM, Float32
+from igrft.types import ARM_ACTION_DIM, Float32, TeleopInput
 
 EVENTS = ('mark_subtask', 'success', 'failure', 'discard', 'pause', 'e_stop')
 """What goes out as a TeleopEvent; ``gripper`` toggles the gripper here."""

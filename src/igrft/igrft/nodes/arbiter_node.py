@@ -59,15 +59,15 @@ class ArbiterNode(Node):
             prefetch=not p.lockstep,
             request_timeout=p.request_timeout,
         )
-        timeouts = {'teleop_timeout': p.teleop_timeout, 'teleop_lost': p.teleop_lost}
-        self.arbiter = Arbiter(ArbiterConfig(chunks=chunks, lockstep=p.lockstep, **timeouts))
-        self._steady = ControlClock(self)
+        times = {'teleop_timeout': p.teleop_timeout, 'teleop_lost': p.teleop_lost}
+        self.arbiter = Arbiter(ArbiterConfig(chunks=chunks, lockstep=p.lockstep, **times))
+        clock = ControlClock(self)
+        self._silence = clock.silence()
         self._tick: Time | None = None
         self._teleop_stamp: Time | None = None
         self._episode = ''
         self._commands = Rate()
         self._chunks = 0
-
         self._outputs = ArbiterOutputs(self, self.robot.base_frame)
         qos.create_subscription(self, JointState, 'joint_states', self._on_joints, qos.SENSOR)
         qos.create_subscription(self, ActionChunk, 'policy/action_chunk', self._on_chunk, qos.COMMAND)
@@ -75,12 +75,12 @@ class ArbiterNode(Node):
         qos.create_subscription(self, TeleopEvent, 'teleop/event', self._on_event, qos.EVENT)
         qos.create_subscription(self, EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED)
         qos.create_subscription(self, SafetyStatus, 'safety/status', self._on_safety, qos.LATCHED)
-        components = {'arbiter': self._arbiter_status, 'policy': self._policy_status}
-        self._diagnostics = Diagnostics(self, self.robot.name, components)
+        parts = {'arbiter': self._arbiter_status, 'policy': self._policy_status}
+        self._diagnostics = Diagnostics(self, self.robot.name, parts)
         if not p.require_episode:
             self.arbiter.start(Kind.ROLLOUT, self._now())
         if not p.lockstep:
-            self._steady.timer(1.0 / self.robot.control_rate, self._on_timer)
+            clock.timer(1.0 / self.robot.control_rate, self._on_timer)
         self._outputs.intervention(self.arbiter.takeover, self.get_clock().now().to_msg())
 
     # Inputs -------------------------------------------------------------------------------------------------
@@ -88,15 +88,13 @@ class ArbiterNode(Node):
     def _on_joints(self, message: JointState) -> None:
         if self.arbiter.takeover.mode is Mode.HOLD:
             try:
-                n_arms = len(self.robot.arms)
-                _, openings = messages.joints_from(message, self.robot.joints, n_arms, 'joint_states')
-                self.arbiter.measured(openings)
+                joints, n_arms = self.robot.joints, len(self.robot.arms)
+                self.arbiter.measured(messages.joints_from(message, joints, n_arms, 'joint_states')[1])
             except messages.MessageError as error:
                 self.get_logger().error(str(error), throttle_duration_sec=2.0)
         if self.parameters.lockstep:
-            repeated = message.header.stamp == self._tick
-            self._tick = message.header.stamp
-            self._advance(repeated)
+            before, self._tick = self._tick, message.header.stamp
+            self._advance(repeated=before == self._tick)
 
     def _on_chunk(self, message: ActionChunk) -> None:
         try:
@@ -109,9 +107,11 @@ class ArbiterNode(Node):
         self._advance()
 
     def _on_teleop(self, message: Teleop) -> None:
-        reason = self.arbiter.teleop(messages.teleop_from(message), self._now(), self._steady.now())
+        reason = self.arbiter.teleop(messages.teleop_from(message), self._now())
         if reason:
             self.get_logger().error(f'teleop/command: {reason}', throttle_duration_sec=1.0)
+        else:
+            self._silence.beat()
         self._teleop_stamp = message.header.stamp
         if self.arbiter.changed and not self.parameters.lockstep:
             self._on_timer()  # a takeover does not wait for the next tick
@@ -120,7 +120,7 @@ class ArbiterNode(Node):
     def _on_event(self, message: TeleopEvent) -> None:
         if message.event == 'pause':
             self.arbiter.pause(self._now())
-            self._advance()
+        self._advance()
 
     def _on_episode(self, message: EpisodeStatus) -> None:
         if message.state != EpisodeStatus.STATE_RECORDING:
@@ -144,7 +144,7 @@ class ArbiterNode(Node):
     # The tick -----------------------------------------------------------------------------------------------
 
     def _on_timer(self) -> None:
-        self._send(self.arbiter.step(self._now(), self._steady.now()), self.get_clock().now().to_msg())
+        self._send(self.arbiter.step(self._now(), self._silence.seconds()), self.get_clock().now().to_msg())
 
     def _advance(self, repeated: bool = False) -> None:
         """Lock-step: answer the tick once all of its inputs are there; a repeated tick gets the same answer."""

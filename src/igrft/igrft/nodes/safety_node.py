@@ -46,15 +46,15 @@ class SafetyNode(Node):
         self.robot = named('robots', self.parameters.robot, RobotConfig)
         arms = self.robot.arms
         self._steady = ControlClock(self)
+        self._command_silence = self._steady.silence()
+        self._pose_silences = [self._steady.silence() for _ in self.robot.arms]
         self.filter = SafetyFilter(self.robot.limits, len(arms))
         self._positions = np.full((len(arms), 3), np.nan)
-        self._pose_received = [-np.inf] * len(arms)
         self._pose_stamps: list[Time | None] = [None] * len(arms)
         self._pending: Command | None = None
         self._handled: Time | None = None
         self._verdict: Verdict = self.filter.halt(text='no command yet')
         self._last_output = -np.inf
-        self._last_command = -np.inf
         self._recording = False
         self._reported: tuple[State, str] | None = None
         self._commands = Rate()
@@ -86,13 +86,13 @@ class SafetyNode(Node):
     def _on_pose(self, message: PoseStamped, arm: int) -> None:
         point = message.pose.position
         self._positions[arm] = (point.x, point.y, point.z)
-        self._pose_received[arm] = self._steady.now()
+        self._pose_silences[arm].beat()
         self._pose_stamps[arm] = message.header.stamp
         if self.parameters.lockstep:
             self._advance()
 
     def _on_command(self, message: Command) -> None:
-        self._last_command = self._steady.now()
+        self._command_silence.beat()
         self._commands.tick()
         if self.parameters.lockstep:
             if message.header.stamp == self._handled:
@@ -103,8 +103,8 @@ class SafetyNode(Node):
             self._advance()
             return
         period = 1.0 / self.robot.control_rate
-        elapsed = self._last_command - self._last_output
-        known = self._last_command - min(self._pose_received) <= self.parameters.pose_timeout
+        elapsed = self._steady.now() - self._last_output
+        known = max(s.seconds() for s in self._pose_silences) <= self.parameters.pose_timeout
         self._answer(message, self._positions if known else None, float(np.clip(elapsed, 1e-3, 2 * period)))
         if self._watch is not None:
             self._watch.reset()
@@ -132,11 +132,13 @@ class SafetyNode(Node):
     # Outputs ------------------------------------------------------------------------------------------------
 
     def _on_silence(self) -> None:
-        silence = self._steady.now() - self._last_command
+        silence, timeout = self._command_silence.seconds(), self.parameters.command_timeout
+        if silence < 0.99 * timeout:
+            return  # a fast simulation's timer has run ahead
         self.filter.idle()
-        if silence <= self.parameters.halt_duration + self.parameters.command_timeout:
+        if silence <= self.parameters.halt_duration + timeout:
             state = State.E_STOP if self.filter.stopped else State.STALE
-            self._halt(self.filter.halt(state, f'no command for more than {self.parameters.command_timeout:g} s'))
+            self._halt(self.filter.halt(state, f'no command for more than {timeout:g} s'))
 
     def _halt(self, verdict: Verdict) -> None:
         stamp = self.get_clock().now().to_msg()

@@ -14,7 +14,6 @@ from sensor_msgs.msg import Joy as JoyMsg
 
 from igrft import devices
 from igrft.config import ConfigError, RobotConfig, named, nearest
-from igrft.control.inputs import TeleopInput
 from igrft.devices.joy import Joy
 from igrft.devices.mapping import TeleopConfig, TeleopMapper
 from igrft.ros import messages, qos
@@ -22,6 +21,7 @@ from igrft.ros.clocks import ControlClock
 from igrft.ros.diagnostics import Diagnostics, Status
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
+from igrft.types import TeleopInput
 from igrft_msgs.msg import GripperCommand, TaskState, Teleop, TeleopEvent
 
 

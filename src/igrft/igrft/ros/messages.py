@@ -13,8 +13,8 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from sensor_msgs.msg import Image, JointState
 
-from igrft.control.inputs import Command, TeleopInput
-from igrft.types import ActionChunk, Float32, Source, UInt8
+from igrft.control.inputs import Command
+from igrft.types import ActionChunk, Float32, Source, TeleopInput, UInt8
 from igrft_msgs.msg import ActionChunk as ActionChunkMsg
 from igrft_msgs.msg import Command as CommandMsg
 from igrft_msgs.msg import GripperCommand

@@ -12,10 +12,10 @@ from hypothesis.extra.numpy import arrays
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image, JointState
 
-from igrft.control.inputs import Command, TeleopInput
+from igrft.control.inputs import Command
 from igrft.ros import messages
 from igrft.ros.messages import MessageError
-from igrft.types import ActionChunk, Source
+from igrft.types import ActionChunk, Source, TeleopInput
 from igrft_msgs.msg import ActionChunk as ActionChunkMsg
 
 STAMP = Time(sec=12, nanosec=300_000_000)

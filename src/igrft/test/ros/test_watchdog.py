@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import pytest
 
+from igrft.ros.clocks import Silence
 from igrft.ros.diagnostics import Rate
 from igrft.ros.watchdog import Watchdog
 
@@ -66,3 +67,15 @@ def test_rate_reports_each_window(clock: Clock) -> None:
     clock.now += 1.0
     assert rate.report('x')['x rate [Hz]'] == '0.0'
     assert rate.age() == pytest.approx(1.0)
+
+
+def test_silence_must_pass_on_both_clocks() -> None:
+    wall, simulated = Clock(), Clock()
+    silence = Silence(wall, simulated)
+    assert silence.seconds() == float('inf')
+    silence.beat()
+    simulated.now += 4.0  # a fast simulation
+    wall.now += 1.0
+    assert silence.seconds() == 1.0
+    wall.now += 9.0  # it stalls
+    assert silence.seconds() == 4.0

@@ -14,13 +14,12 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from igrft.config import RobotConfig, named
-from igrft.control.inputs import TeleopInput
 from igrft.ros.diagnostics import Diagnostics, Status
 from igrft.ros.messages import MessageError, nanoseconds_of, seconds_of, teleop_msg
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.qos import COMMAND, EVENT, LATCHED, SENSOR, create_publisher, create_subscription
 from igrft.ros.runtime import spin
-from igrft.types import Kind
+from igrft.types import Kind, TeleopInput
 from igrft_msgs.msg import EpisodeStatus, SubtaskMark, TaskState, Teleop
 from igrft_msgs.srv import StopEpisode
 from igrft_sim.nodes.gate import EpisodeGate

@@ -23,6 +23,7 @@ from igrft.policies.serving import Agent
 from igrft.ros import qos
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
 from igrft.ros.lifecycle import Lifecycle, autostart_parameter
+from igrft.ros.mailbox import Mailbox
 from igrft.ros.messages import MessageError, chunk_msg, image_array, joints_from, pose_from, seconds_of
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
@@ -83,7 +84,10 @@ class PolicyNode(Lifecycle):
             max_skew=0.0 if self.p.lockstep else self.p.max_skew,
         )
         self._assembler = ObservationAssembler(streams, self.task.instruction)
-        self._server = PolicyServer(self._load, self._on_chunk, self._on_failed, self._on_swap)
+        # The server's threads speak to the node through its executor.
+        mail = self._mail = Mailbox(self)
+        callbacks = (mail.deferred(self._on_chunk), mail.deferred(self._on_failed), mail.deferred(self._on_swap))
+        self._server = PolicyServer(self._load, *callbacks)
         self._chunks = qos.create_publisher(self, ActionChunkMsg, 'policy/action_chunk', qos.COMMAND)
         subscribe = qos.create_subscription
         subscriptions: list[tuple[Any, str, Callable[[Any], None], qos.Profile]] = [
@@ -203,8 +207,8 @@ class PolicyNode(Lifecycle):
 
     async def _on_load(self, request: Any, response: Any) -> Any:
         """Answer when the checkpoint is ready to serve, or refused; the executor goes on meanwhile."""
-        answer: Future = Future(executor=self.executor)
-        self._server.load(Path(request.path).expanduser(), answer.set_result)
+        answer: Future = Future()
+        self._server.load(Path(request.path).expanduser(), self._mail.deferred(answer.set_result))
         swap: Swap = await answer
         response.success, response.message, response.id = not swap.problem, swap.problem, swap.id
         return response

@@ -20,6 +20,7 @@ from igrft.rollout.curriculum import CurriculumConfig
 from igrft.ros import qos
 from igrft.ros.diagnostics import Diagnostics, Status
 from igrft.ros.lifecycle import Lifecycle, autostart_parameter
+from igrft.ros.mailbox import Mailbox
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
 from igrft.training.client import WorkerClient
@@ -57,6 +58,7 @@ class TrainerNode(Lifecycle):
         self._state = TrainerStatus(state='idle')
 
     def configure(self) -> None:
+        self._mail = Mailbox(self)
         self._status = qos.create_publisher(self, TrainerStatus, 'trainer/status', qos.LATCHED)
         self._checkpoint = qos.create_publisher(self, CheckpointMsg, 'checkpoint', qos.LATCHED)
         self._server = ActionServer(
@@ -116,7 +118,7 @@ class TrainerNode(Lifecycle):
             niceness=self.p.niceness,
         )
         begin = self.get_clock().now()
-        last: Future = Future(executor=self.executor)
+        last: Future = Future()
 
         def on_event(event: Mapping[str, Any]) -> None:
             if event['event'] == 'progress':
@@ -125,7 +127,7 @@ class TrainerNode(Lifecycle):
                 last.set_result(event)
 
         self._reset(goal)
-        self._client = WorkerClient(job, on_event)
+        self._client = WorkerClient(job, self._mail.deferred(on_event))
         try:
             event: Mapping[str, Any] = await last
         finally:

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
+import threading
 import time
 from itertools import groupby
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 
 from igrft.config import RobotConfig, TaskConfig, named
 from igrft.episodes.schema import NANO
@@ -138,13 +141,15 @@ def main() -> None:
     parser.add_argument('--period', type=float, default=0.01, help='[s] wall time of a lock-step tick')
     parser.add_argument('--fault', default='')
     arguments, ros = parser.parse_known_args()
-    rclpy.init(args=ros)
+    rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
-    executor.add_node(FakeCell(arguments))
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+    node = FakeCell(arguments)
+    executor.add_node(node)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    while not stop.is_set():  # the timers make every spin_once return
+        executor.spin_once(timeout_sec=0.1)
+    node.destroy_node()
     rclpy.try_shutdown()
 
 

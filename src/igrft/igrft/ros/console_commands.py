@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console's commands as the graph's services and topics; awaited in the server's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from rclpy.client import Client
+from rclpy.node import Node
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from igrft.console.bridge import RefusedError, UnansweredError, UnavailableError
+from igrft.ros import qos
+from igrft_msgs.msg import TeleopEvent
+from igrft_msgs.srv import LabelEpisode, StartEpisode, StopEpisode
+
+TIMEOUT = 5.0
+"""[s] until a service that is there counts as not answering."""
+RELEASE_TRIES = 10
+RELEASE_PERIOD = 0.1
+"""[s] between two tries to reset, while the release of our own stop is still on its way."""
+
+
+class ConsoleCommands:
+    """The command half of :class:`igrft.console.bridge.Bridge`.
+
+    Args:
+        node: owner; spun in another thread.
+        frame_id: of the events.
+    """
+
+    def __init__(self, node: Node, frame_id: str) -> None:
+        self._node = node
+        self._frame_id = frame_id
+        self._stop = qos.create_publisher(node, Bool, 'e_stop', qos.LATCHED)
+        self._stopped = False
+        self._events = qos.create_publisher(node, TeleopEvent, 'teleop/event', qos.EVENT)
+        self._start = node.create_client(StartEpisode, 'episode/start')
+        self._finish = node.create_client(StopEpisode, 'episode/stop')
+        self._discard = node.create_client(Trigger, 'episode/discard')
+        self._label = node.create_client(LabelEpisode, 'episode/label')
+        self._reset = node.create_client(Trigger, 'safety_node/e_stop_reset')
+
+    async def start(self, kind: str, seed: int, split: str) -> str:
+        answer = await self._call(self._start, StartEpisode.Request(kind=kind, seed=seed, split=split))
+        return f'episode {answer.episode_id} begins'
+
+    async def finish(self, outcome: str) -> str:
+        answer = await self._call(self._finish, StopEpisode.Request(outcome=outcome))
+        return f'{outcome}: {answer.path}'
+
+    async def discard(self) -> str:
+        await self._call(self._discard, Trigger.Request())
+        return 'episode discarded'
+
+    async def label(self, episode: str, outcome: str) -> str:
+        await self._call(self._label, LabelEpisode.Request(episode_id=episode, outcome=outcome))
+        return f'{episode or "last episode"}: {outcome}'
+
+    async def event(self, name: str) -> str:
+        message = TeleopEvent(device='console', event=name)
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.header.frame_id = self._frame_id
+        self._events.publish(message)
+        return name.replace('_', ' ')
+
+    async def e_stop(self) -> str:
+        self._stopped = True
+        self._stop.publish(Bool(data=True))
+        if self._stop.get_subscription_count() == 0:
+            raise UnavailableError('nobody listens to e_stop: safety_node is not running. Use the hardware stop.')
+        return 'stop sent'
+
+    async def reset_e_stop(self) -> str:
+        # Another node's stop is not ours to release. Alone on the topic, what is latched came from a console
+        # before us, and nobody else could ever take it back.
+        if self._stopped or self._node.count_publishers('e_stop') <= 1:
+            self._stop.publish(Bool(data=False))
+            self._stopped = False
+        for attempt in range(RELEASE_TRIES):
+            try:
+                await self._call(self._reset, Trigger.Request())
+                return 'stop reset'
+            except RefusedError as error:
+                # Topic and service are not ordered: our release may be a moment behind the request.
+                if 'still asserted' not in str(error) or attempt == RELEASE_TRIES - 1:
+                    raise
+                await asyncio.sleep(RELEASE_PERIOD)
+        raise AssertionError('unreachable')
+
+    async def _call(self, client: Client, request: Any) -> Any:
+        """The service's answer.
+
+        Raises:
+            UnavailableError: no node serves it.
+            UnansweredError: no answer within ``TIMEOUT``.
+            RefusedError: the node said no, with its reason.
+        """
+        if not client.service_is_ready():
+            raise UnavailableError(f"no node serves '{client.srv_name}'; is it running? `ros2 node list`")
+        loop = asyncio.get_running_loop()
+        arrived = loop.create_future()
+
+        def hand_over(answered: Any) -> None:
+            if not arrived.done():
+                arrived.set_result(answered.result())
+
+        # rclpy completes its future in the executor's thread.
+        pending = client.call_async(request)
+        pending.add_done_callback(lambda answered: loop.call_soon_threadsafe(hand_over, answered))
+        try:
+            answer = await asyncio.wait_for(arrived, TIMEOUT)
+        except TimeoutError as error:
+            client.remove_pending_request(pending)
+            raise UnansweredError(f"'{client.srv_name}' did not answer within {TIMEOUT:g} s") from error
+        if not answer.success:
+            raise RefusedError(answer.message or 'refused without a reason')
+        return answer

@@ -35,13 +35,15 @@ class InteractionConfig:
     """[s] the signal stays on at least so long"""
     mask_dilation: float = 2.0
     """[px] by which the robot mask grows"""
+    max_gap: float = 0.5
+    """[s] between two frames beyond which they are not compared (another episode, a stalled camera)"""
     reference_width: int = 128
     """[px] image width that the pixel values above are given for"""
     reference_rate: float = 10.0
     """[Hz] frame rate that the flow values above are given for"""
 
     def __post_init__(self) -> None:
-        for name in ('delta_flow', 'theta_pixel', 'reference_width', 'reference_rate'):
+        for name in ('delta_flow', 'theta_pixel', 'max_gap', 'reference_width', 'reference_rate'):
             if getattr(self, name) <= 0:
                 raise ValueError(f'{name} must be positive')
         if not 0 < self.release_ratio <= 1:
@@ -119,6 +121,8 @@ class InteractionDetector:
         """
         if self._last is not None and stamp <= self._last.stamp:
             return self._last
+        if self._last is not None and stamp - self._last.stamp > self.config.max_gap:
+            self.reset()
         gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         robot = self._dilated(mask, gray.shape)
         count, mean, on = 0, 0.0, False

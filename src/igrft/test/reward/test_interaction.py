@@ -95,6 +95,13 @@ def test_reset_begins_anew() -> None:
     assert (sample.interacting, sample.moving_pixels) == (False, 0)
 
 
+def test_frames_far_apart_are_not_compared() -> None:
+    detector = InteractionDetector()
+    detector.update(*scene(0.4, 0.2), 0.0)
+    assert not detector.update(*scene(0.6, 0.2), 1.0).interacting
+    assert detector.update(*scene(0.62, 0.2), 1.1).interacting
+
+
 def test_moving_pixels_counts_outside_the_robot_only() -> None:
     flow = np.zeros((4, 5, 2), np.float32)
     flow[0, 0] = (3.0, 4.0)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from geometry_msgs.msg import PoseStamped
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.task import Future
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
@@ -103,7 +104,9 @@ class PolicyNode(Lifecycle):
             topic = 'ee_pose' if len(self.robot.arms) == 1 else f'{arm}/ee_pose'
             subscriptions.append((PoseStamped, topic, self._pose_callback(arm, topic), qos.SENSOR))
         self._subscriptions_ = [subscribe(self, *entry) for entry in subscriptions]
-        self._service = self.create_service(LoadCheckpoint, '~/load_checkpoint', self._on_load)
+        # A group of its own: while the answer is awaited, the default group must go on.
+        own = MutuallyExclusiveCallbackGroup()
+        self._service = self.create_service(LoadCheckpoint, '~/load_checkpoint', self._on_load, callback_group=own)
         self._diagnostics = Diagnostics(self, self.p.robot, {'policy': self._health})
         if self.p.checkpoint:
             self._on_checkpoint(self.p.checkpoint)

@@ -8,20 +8,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import PoseStamped, TwistStamped
+from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
+from rclpy.timer import Timer
 
 from igrft.config import RobotConfig, named
 from igrft.control import inputs
 from igrft.control.safety import SafetyFilter, State, Verdict
 from igrft.ros import messages, qos
 from igrft.ros.clocks import ControlClock
+from igrft.ros.control_outputs import SafetyOutputs
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
 from igrft.ros.e_stop import EmergencyStop
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
 from igrft.types import Source
-from igrft_msgs.msg import Command, EpisodeStatus, GripperCommand, SafetyStatus
+from igrft_msgs.msg import Command, EpisodeStatus, SafetyStatus
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,9 @@ class SafetyNode(Node):
         self._commands = Rate()
 
         prefixes = [''] if len(arms) == 1 else [f'{arm}/' for arm in arms]
-        self._executed = qos.create_publisher(self, Command, 'executed_action', qos.EVENT)
-        self._gripper = qos.create_publisher(self, GripperCommand, 'gripper/command', qos.COMMAND)
+        silence = None if self.parameters.lockstep else self._steady.silence()
+        self._outputs = SafetyOutputs(self, self.robot.base_frame, prefixes, silence)
         self._status = qos.create_publisher(self, SafetyStatus, 'safety/status', qos.LATCHED)
-        self._twists = [
-            qos.create_publisher(self, TwistStamped, f'{prefix}servo_node/delta_twist_cmds', qos.COMMAND)
-            for prefix in prefixes
-        ]
         for arm, prefix in enumerate(prefixes):
             qos.create_subscription(
                 self, PoseStamped, f'{prefix}ee_pose', lambda m, arm=arm: self._on_pose(m, arm), qos.SENSOR
@@ -75,10 +73,9 @@ class SafetyNode(Node):
         qos.create_subscription(self, EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED)
         self._stop = EmergencyStop(self, self.filter, self._on_stop, self._on_reset)
         self._diagnostics = Diagnostics(self, self.robot.name, {'safety': self._component}, self._report)
-        self._watch = None
+        self._watch: Timer | None = None
         if not self.parameters.lockstep:
-            # Every command winds it up again, so that it fires only when they stop coming.
-            self._watch = self._steady.timer(self.parameters.command_timeout, self._on_silence)
+            self._watch = self._steady.timer(self.parameters.command_timeout, self._on_watch)
         self._report()
 
     # Inputs -------------------------------------------------------------------------------------------------
@@ -106,8 +103,6 @@ class SafetyNode(Node):
         elapsed = self._steady.now() - self._last_output
         known = max(s.seconds() for s in self._pose_silences) <= self.parameters.pose_timeout
         self._answer(message, self._positions if known else None, float(np.clip(elapsed, 1e-3, 2 * period)))
-        if self._watch is not None:
-            self._watch.reset()
 
     def _advance(self) -> None:
         """Lock-step: judge the pending command once every tool pose of its tick is there."""
@@ -131,10 +126,15 @@ class SafetyNode(Node):
 
     # Outputs ------------------------------------------------------------------------------------------------
 
-    def _on_silence(self) -> None:
+    def _on_watch(self) -> None:
+        """Fires when the newest command may be too old; a wake-up for each command would cost more than it tells."""
         silence, timeout = self._command_silence.seconds(), self.parameters.command_timeout
-        if silence < 0.99 * timeout:
-            return  # a fast simulation's timer has run ahead
+        remaining = timeout - silence if silence < timeout else timeout
+        if self._watch is not None:
+            self._watch.timer_period_ns = int(max(remaining, 1e-3) * 1e9)
+            self._watch.reset()
+        if silence < timeout:
+            return
         self.filter.idle()
         if silence <= self.parameters.halt_duration + timeout:
             state = State.E_STOP if self.filter.stopped else State.STALE
@@ -157,7 +157,7 @@ class SafetyNode(Node):
     def _publish(self, verdict: Verdict, command: inputs.Command, stamp: Time) -> None:
         before, self._verdict = self._verdict, verdict
         self._publish_motion(stamp)
-        self._executed.publish(messages.command_msg(command, stamp, self.robot.base_frame))
+        self._outputs.executed(command, stamp)
         self._last_output = self._steady.now()
         # Limits come and go many times a second; the second's report is soon enough for them.
         mild = (State.OK, State.LIMITED)
@@ -165,12 +165,10 @@ class SafetyNode(Node):
             self._report()
 
     def _publish_motion(self, stamp: Time) -> None:
-        action = self._verdict.action
-        for publisher, twist in zip(self._twists, inputs.twists_of(action), strict=True):
-            publisher.publish(messages.twist_msg(twist, stamp, self.robot.base_frame))
+        self._outputs.twists(self._verdict.action, stamp)
         # Before the first command nobody has said where the grippers should be.
         if self.filter.openings is not None or self.parameters.lockstep:
-            self._gripper.publish(messages.gripper_msg(inputs.openings_of(action), stamp))
+            self._outputs.grippers(self._verdict.action, stamp)
 
     def _report(self) -> None:
         verdict, judge = self._verdict, self.filter

@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the arbiter sends, made into messages."""
+"""What the arbiter and the safety node send, made into messages."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
 from std_msgs.msg import Header
 
 from igrft.control import inputs
 from igrft.control.takeover import Takeover
 from igrft.ros import messages, qos
-from igrft_msgs.msg import Command, Intervention
+from igrft.ros.clocks import Silence
+from igrft.types import Float32
+from igrft_msgs.msg import Command, GripperCommand, Intervention
+
+GRIPPER_REPEAT = 0.2
+"""[s] between repetitions of an unchanged gripper command in real time"""
 
 
 class ArbiterOutputs:
@@ -49,3 +58,50 @@ class ArbiterOutputs:
         message = Intervention(mode=int(takeover.mode), count=takeover.count, reason=takeover.reason)
         message.header = Header(stamp=stamp, frame_id=self._frame_id)
         self._intervention.publish(message)
+
+
+class SafetyOutputs:
+    """The twists, the grippers and `executed_action`.
+
+    Args:
+        node: publishes.
+        frame_id: of the twists.
+        prefixes: of the arms' topics, '' where there is one arm.
+        gripper_silence: since the grippers were told; None tells them every time (lock-step).
+    """
+
+    def __init__(
+        self, node: Node, frame_id: str, prefixes: Sequence[str], gripper_silence: Silence | None
+    ) -> None:
+        self._frame_id = frame_id
+        self._silence = gripper_silence
+        self._told: Float32 | None = None
+        self._executed = qos.create_publisher(node, Command, 'executed_action', qos.EVENT)
+        self._gripper = qos.create_publisher(node, GripperCommand, 'gripper/command', qos.COMMAND)
+        self._twists = [
+            qos.create_publisher(node, TwistStamped, f'{prefix}servo_node/delta_twist_cmds', qos.COMMAND)
+            for prefix in prefixes
+        ]
+
+    def executed(self, command: inputs.Command, stamp: Time) -> None:
+        """What goes to the robot, for the record."""
+        self._executed.publish(messages.command_msg(command, stamp, self._frame_id))
+
+    def twists(self, action: Float32, stamp: Time) -> None:
+        """One twist an arm."""
+        for publisher, twist in zip(self._twists, inputs.twists_of(action), strict=True):
+            publisher.publish(messages.twist_msg(twist, stamp, self._frame_id))
+
+    def grippers(self, action: Float32, stamp: Time) -> None:
+        """The openings; in real time only news is sent at once.
+
+        A gripper keeps its target, and every message wakes all who listen.
+        """
+        openings = inputs.openings_of(action)
+        same = self._told is not None and bool(np.abs(openings - self._told).max() <= 1e-4)
+        if self._silence is not None:
+            if same and self._silence.seconds() < GRIPPER_REPEAT:
+                return
+            self._silence.beat()
+        self._told = np.array(openings)
+        self._gripper.publish(messages.gripper_msg(openings, stamp))

@@ -16,10 +16,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import rclpy
-from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from igrft.ros.executor import QuietExecutor
 from igrft.ros.lifecycle import Lifecycle
 
 EXPECTED = (ValueError, OSError, RuntimeError, KeyError, ImportError)
@@ -29,7 +30,7 @@ EXPECTED = (ValueError, OSError, RuntimeError, KeyError, ImportError)
 def spin(
     factory: Callable[[], Node],
     argv: Sequence[str] | None = None,
-    executor: Callable[[], Executor] = SingleThreadedExecutor,
+    executor: Callable[[], Executor] = QuietExecutor,
 ) -> int:
     """Run a node until SIGINT, SIGTERM or the context's shutdown.
 

@@ -221,6 +221,7 @@ def test_faults_in_real_time(rig_of) -> None:
     rig.clear()
     rig.until(rig.stands, 'zero twist after the chunk has run out')
     rig.until(lambda: rig.drives(Command.SOURCE_HOLD), 'recorded as nobody')
+    rig.until(lambda: len(rig.received['gripper/command']) > 0, 'the gripper is told again')
     assert rig.received['gripper/command'][-1].opening[0] == pytest.approx(0.5)
 
     # NaN in a chunk: refused, and asked for again.

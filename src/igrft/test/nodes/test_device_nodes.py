@@ -251,8 +251,9 @@ def test_moveit_is_refused_by_name_where_it_is_missing(bench_of) -> None:
         pytest.skip('MoveItPy is installed here; the refusal is for where it is not')
 
 
-def test_nothing_here_publishes_twists() -> None:
-    """The safety node alone may; a second publisher would go round it."""
-    folder = Path(nodes.__file__).parent
-    users = [p.stem for p in folder.glob('*_node.py') if TwistStamped.__name__ in p.read_text()]
-    assert users == ['safety_node']
+def test_the_safety_node_alone_publishes_twists() -> None:
+    """A second publisher would go round it."""
+    root = Path(nodes.__file__).parents[1]
+    twists = [p.stem for p in root.rglob('*.py') if f'{TwistStamped.__name__},' in p.read_text()]
+    assert twists == ['control_outputs']
+    assert [p.stem for p in root.rglob('*.py') if 'SafetyOutputs(' in p.read_text()] == ['safety_node']

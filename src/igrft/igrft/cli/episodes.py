@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
@@ -29,6 +30,9 @@ Root = Annotated[
     typer.Option('--root', '-r', envvar='IGRFT_EPISODES_DIR', help='Folder with <task>/<utc>_<ulid>/.'),
 ]
 Robot = Annotated[str, typer.Option(help='Name or path of a robot configuration; default the one in episode.yaml.')]
+_NUMBERS = ('seed', 'length', 'parts', 'takeovers', 'lost')
+_SHORT = 10
+"""Letters of an id in tables: its random end, which every command takes for the whole."""
 _COLOURS = {
     Outcome.SUCCESS: 'green',
     Outcome.FAILURE: 'red',
@@ -62,9 +66,13 @@ def list_episodes(
         entries = list(iterate(root, task, kind, outcome))
     except EpisodeError as error:
         raise _fail(error) from error
-    table = Table('episode', 'task', 'kind', 'outcome', 'seed', 'length', 'subtasks', 'takeovers', 'lost')
+    tasks = sorted({entry.meta.task for entry in entries})
+    table = Table(title=tasks[0] if len(tasks) == 1 else None, title_justify='left', box=SIMPLE)
+    table.add_column('id', no_wrap=True)
+    for column in (*(['task'] if len(tasks) > 1 else []), 'kind', 'outcome', *_NUMBERS):
+        table.add_column(column, justify='right' if column in _NUMBERS else 'left')
     for entry in entries:
-        table.add_row(*_row(entry))
+        table.add_row(*_row(entry, with_task=len(tasks) > 1))
     out.print(table)
     successes = sum(entry.meta.outcome is Outcome.SUCCESS for entry in entries)
     out.print(f'{len(entries)} episodes, {successes} successful')
@@ -73,12 +81,12 @@ def list_episodes(
         out.print(f'{len(unfinished)} unfinished; `igrft episodes recover --root {root}` saves what it can')
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
+def _row(entry: Entry, with_task: bool) -> tuple[str, ...]:
     meta = entry.meta
     colour = _COLOURS[meta.outcome]
     return (
-        meta.id,
-        meta.task,
+        meta.id[-_SHORT:],
+        *([meta.task] if with_task else []),
         meta.kind.value,
         f'[{colour}]{meta.outcome.value}[/]',
         str(meta.seed),
@@ -142,11 +150,11 @@ def verify_episodes(
         reports = [_verify(path, robot) for path in track(targets, 'verifying', console=err)]
     except (EpisodeError, ConfigError) as error:
         raise _fail(error) from error
-    table = Table('episode', 'steps', 'chunks', 'messages', 'verdict')
+    table = Table('id', 'steps', 'chunks', 'messages', 'verdict', box=SIMPLE)
     for report in reports:
         count = sum(topic.messages for topic in report.topics.values())
         verdict = '[green]sound[/]' if report.sound else '[red]not usable[/]'
-        table.add_row(report.path.name, str(report.steps), str(report.chunks), str(count), verdict)
+        table.add_row(report.path.name[-_SHORT:], str(report.steps), str(report.chunks), str(count), verdict)
     out.print(table)
     for report in reports:
         for problem in report.problems:

@@ -129,10 +129,14 @@ class EpisodeNode(Lifecycle):
     def finished(self, result: Result) -> None:
         self._last = result
         self._episodes += result.saved
-        if result.saved and not self.manager.status.problem:
+        if result.saved:
             self.get_logger().info(f'{result.outcome}: {result.steps} steps in {result.path}')
-        else:
-            self.get_logger().error(f'episode {result.episode_id}: {result.message}')
+        if self.manager.status.problem:
+            text = f'episode {result.episode_id}: {self.manager.status.problem}'
+            if result.saved:
+                self.get_logger().warning(text)
+            else:
+                self.get_logger().error(text)
         self._action.finish(result)
 
     def wake(self) -> None:

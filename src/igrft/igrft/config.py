@@ -62,7 +62,8 @@ def parse(data: Mapping[str, Any], cls: type[T], where: str) -> T:
         raise ConfigError(f'{where}: expected a mapping of keys, found {type(data).__name__}')
     _check_keys(data, cls, where)
     try:
-        return _adapter(cls).validate_python(dict(data))
+        found: T = _adapter(cls).validate_python(dict(data))
+        return found
     except ValidationError as error:
         first = error.errors()[0]
         key = '.'.join(str(part) for part in first['loc']) or '(whole)'
@@ -71,7 +72,9 @@ def parse(data: Mapping[str, Any], cls: type[T], where: str) -> T:
 
 @functools.cache
 def _adapter(cls: type[T]) -> TypeAdapter[T]:
-    return TypeAdapter(with_config(ConfigDict(extra='forbid'))(cls))
+    strict: Any = with_config(ConfigDict(extra='forbid'))
+    adapter: TypeAdapter[T] = TypeAdapter(strict(cls))
+    return adapter
 
 
 def load(path: Path | str, cls: type[T], overrides: Sequence[str] = ()) -> T:

@@ -102,7 +102,7 @@ def realtime(
             Figure('missed policy periods', missed, 'periods', len(steps)),
             Figure('control jitter, median', float(np.median(jitter)) * 100, '% of 20 ms', len(jitter)),
             Figure('control jitter, p99', float(np.percentile(jitter, 99)) * 100, '% of 20 ms', len(jitter)),
-            Figure('messages lost in bags', lost, 'messages', len(bags)),
+            Figure('messages lost in bags', lost, 'messages', recorded),
             Figure('CPU of the graph without the trainer', statistics.mean(cpu) if cpu else float('nan'), 'cores', len(cpu)),
             Figure('memory of the graph, peak', usage.peak_mebi, 'MiB', 1),
             Figure('launch to first motion', first_motion, 's', 1),

@@ -86,6 +86,8 @@ class Hub:
         self._clock = clock
         self._clients: set[_Client] = set()
         self._task: asyncio.Task[None] | None = None
+        self._sequences: dict[str, int] = {}
+        self._shown: dict[int, bytes] = {}
 
     @property
     def clients(self) -> int:
@@ -130,7 +132,6 @@ class Hub:
             await websocket.close(1003, 'this socket only sends; commands go to /api')
 
     async def _feed(self, newest: int) -> None:
-        sequences: dict[str, int] = {}
         due: dict[str, float] = {}
         last_text, last_sent, next_state = '', 0.0, 0.0
         while self._clients:
@@ -149,12 +150,12 @@ class Hub:
             for index, camera in enumerate(state.cameras):
                 if now < due.get(camera, 0.0):
                     continue
-                shot = await asyncio.to_thread(self._shoot, camera, index, sequences.get(camera, 0))
+                shot = await asyncio.to_thread(self._shoot, camera, index, self._sequences.get(camera, 0))
                 if shot is not None:
                     # A little less than the period: a camera of just that rate must not lose every other picture.
                     due[camera] = now + FRAME_PERIOD - TICK / 2
-                    sequences[camera], data = shot
-                    self._give(frames={index: data})
+                    self._sequences[camera], self._shown[index] = shot
+                    self._give(frames={index: shot[1]})
             await self._sleep(TICK)
 
     def _give(

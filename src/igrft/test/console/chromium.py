@@ -128,7 +128,8 @@ class Page:
         milliseconds = int(PATIENCE * 500)
         script = f"""new Promise((done) => {{
             const end = performance.now() + {milliseconds};
-            const look = () => ({condition}) ? done(true) : performance.now() > end ? done(false) : setTimeout(look, 15);
+            const look = () =>
+                ({condition}) ? done(true) : performance.now() > end ? done(false) : setTimeout(look, 15);
             look();
         }})"""
         for _ in range(2):  # a navigation throws the first promise away

@@ -12,10 +12,10 @@ from starlette.testclient import TestClient
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fake_bridge import FakeBridge  # noqa: E402
+from fake_bridge import FakeBridge
 
-from igrft.console.access import Access  # noqa: E402
-from igrft.console.app import create_app  # noqa: E402
+from igrft.console.access import Access
+from igrft.console.app import create_app
 
 
 @pytest.fixture

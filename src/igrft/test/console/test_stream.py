@@ -72,7 +72,7 @@ def test_a_change_and_a_new_sample_are_pushed_once(client, bridge: FakeBridge):
         bridge.now = replace(bridge.now, driver=DriverState(mode='correcting', count=3))
         state = reader.until('state', lambda value: value['driver']['mode'] == 'correcting')
         assert state['driver']['count'] == 3
-        bridge.history = history 
+        bridge.history = history
         assert [s['sequence'] for s in reader.until('samples')] == [11, 12]
 
 
@@ -83,6 +83,14 @@ def test_a_picture_is_sent_once_until_there_is_a_newer_one(client, bridge: FakeB
         assert first == {0, 1}, 'one of each camera'
         bridge.sequence = 2
         assert pixels(reader.until('frame'))[1] == pytest.approx(0.2)
+
+
+def test_a_second_browser_gets_the_picture_that_the_first_has(client, bridge: FakeBridge):
+    with client.websocket_connect(URL) as first:
+        seen = {pixels(Reader(first).until('frame'))[0] for _ in range(2)}
+        assert seen == {0, 1}
+        with client.websocket_connect(URL) as second:  # the cameras stand still
+            assert {pixels(Reader(second).until('frame'))[0] for _ in range(2)} == {0, 1}
 
 
 def test_cameras_cost_nothing_while_nobody_looks(client, bridge: FakeBridge):

@@ -21,6 +21,10 @@ SILENCE = 0.2
 """[s] A deflected cap reports at 60 Hz and more; when it falls silent its last value is not to be trusted."""
 
 
+UDEV_RULE = 'KERNEL=="hidraw*", ATTRS{idVendor}=="256f|046d", MODE="0660", TAG+="uaccess"'
+"""Lets the user at the seat read 3Dconnexion devices (older ones carry Logitech's vendor id)."""
+
+
 class ReportParser:
     """HID reports of one device type to axes and buttons.
 
@@ -217,4 +221,4 @@ def open_hidraw(path: str = '', device: str = '') -> Reports:
     try:
         return HidrawReports(file, device or found)
     except PermissionError as error:
-        raise DeviceError(f'{file}: may not be read; install the udev rule of docs/operator.md') from error
+        raise DeviceError(f'{file}: may not be read; add the udev rule {UDEV_RULE}, then replug') from error

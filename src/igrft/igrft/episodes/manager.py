@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from igrft.config import ConfigError, RobotConfig, TaskConfig, nearest
+from igrft.config import ConfigError, RobotConfig, TaskConfig
 from igrft.episodes.definitions import describe, writing_typestore
 from igrft.episodes.digest import Digest, stamp_of
 from igrft.episodes.recorder import Recorded, Recorder
@@ -44,7 +44,7 @@ from igrft.episodes.topics import (
     image_topic,
 )
 from igrft.episodes.writer import EpisodeWriter
-from igrft.types import Kind, Outcome
+from igrft.types import Outcome
 
 
 @dataclass
@@ -106,8 +106,6 @@ class EpisodeManager:
                 f'episode {self._run.meta.id} is in progress ({self.status.state.name.lower()}); '
                 'stop or discard it first'
             )
-        if request.kind not in {kind.value for kind in Kind}:
-            raise RefusedError(f"kind '{request.kind}': {nearest(request.kind, [k.value for k in Kind])}")
         try:
             task = self.load_task(request.task)
         except ConfigError as error:
@@ -260,10 +258,15 @@ class EpisodeManager:
         if run.phase is Phase.RESET:
             if now - run.since > self.config.reset_timeout:
                 self._refuse(f"no answer of 'reset' within {self.config.reset_timeout:g} s; is the cell running?")
-        elif now - run.since > self.config.stream_timeout:
-            silent = [s.spec.name for s in self._required if not s.fresh]
-            reasons = '; '.join(f"'{name}' is silent: {self.ports.explain(name)}" for name in silent)
-            self._refuse(f'{reasons} (waited {self.config.stream_timeout:g} s)')
+        elif now - run.since > self.config.stream_timeout and not self.status.problem:
+            self._say(State.RESETTING, problem=self._silence())
+        elif now - run.since > max(self.config.stream_patience, self.config.stream_timeout):
+            self._refuse(self._silence())
+
+    def _silence(self) -> str:
+        """Which required streams are silent, and why."""
+        silent = [stream.spec.name for stream in self._required if not stream.fresh]
+        return '; '.join(f"'{name}' is silent: {self.ports.explain(name)}" for name in silent)
 
     def _begin_if_alive(self, run: _Run, now: float, node_time: int) -> None:
         bad = next((stream.problem for stream in self._required if stream.problem), '')
@@ -292,7 +295,7 @@ class EpisodeManager:
             if stream.last is not None and (stream.spec.latched or first):
                 log_time = start if stream.spec.latched else self._log_time(stream, node_time)
                 run.recorder.put(index, log_time, stream.stamp, stream.last)
-        self._say(State.RECORDING)
+        self._say(State.RECORDING, problem='')
 
     def _check_recording(self, run: _Run, recorder: Recorder, now: float, node_time: int) -> None:
         if recorder.problem:

@@ -50,7 +50,7 @@ class Recorder:
         self._taken = 0
         self._put = 0
         self._queue: queue.SimpleQueue[_Message | Callable[[], None]] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name='episode-writer')
+        self._thread = threading.Thread(target=self._run, name='episode-writer', daemon=True)
         self._thread.start()
 
     def put(self, index: int, log_time: int, publish_time: int, data: bytes, sequence: int = 0) -> None:

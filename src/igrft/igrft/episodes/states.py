@@ -117,7 +117,9 @@ class ManagerConfig:
     reset_timeout: float = 60.0
     """[s] wall time the cell may take to reset"""
     stream_timeout: float = 1.5
-    """[s] wall time within which every required stream must be alive after the reset"""
+    """[s] wall time after the reset at which a required stream that is not alive is named"""
+    stream_patience: float = 6.0
+    """[s] wall time after the reset at which an episode is refused because of it; a loaded machine is slow"""
     stall_timeout: float = 5.0
     """[s] wall time after which a required stream that fell silent ends the episode"""
     drain_timeout: float = 0.5
@@ -137,7 +139,14 @@ class Phase(Enum):
 
 
 def opening_meta(request: Request, task: TaskConfig, robot: RobotConfig, config: ManagerConfig) -> EpisodeMeta:
-    """``episode.yaml`` as it stands when an episode is asked for."""
+    """``episode.yaml`` as it stands when an episode is asked for.
+
+    Raises:
+        RefusedError: a kind that is none.
+    """
+    kinds = [kind.value for kind in Kind]
+    if request.kind not in kinds:
+        raise RefusedError(f"kind '{request.kind}'; {nearest(request.kind, kinds)}")
     version, commit = software()
     return EpisodeMeta(
         id=new_ulid(),

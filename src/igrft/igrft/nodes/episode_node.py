@@ -46,7 +46,10 @@ class Parameters(Common):
     call_reset: bool = parameter(True, 'call the service reset before every episode')
     reset_timeout: float = parameter(60.0, 'for the cell to reset', unit='s', minimum=0.1, maximum=3600.0)
     stream_timeout: float = parameter(
-        1.5, 'for every required stream to be alive after the reset', unit='s', minimum=0.1, maximum=60.0
+        1.5, 'after the reset until a required stream that is silent is named', unit='s', minimum=0.1, maximum=60.0
+    )
+    stream_patience: float = parameter(
+        6.0, 'after the reset until the episode is refused because of it', unit='s', minimum=0.1, maximum=600.0
     )
     stall_timeout: float = parameter(
         5.0, 'of a required stream silent after which the episode ends', unit='s', minimum=0.2, maximum=600.0
@@ -76,6 +79,7 @@ class EpisodeNode(Lifecycle):
             namespace=self.get_namespace(),
             reset_timeout=self.p.reset_timeout,
             stream_timeout=self.p.stream_timeout,
+            stream_patience=self.p.stream_patience,
             stall_timeout=self.p.stall_timeout,
             keep_interrupted=self.p.on_interrupt == 'save',
         )
@@ -123,20 +127,18 @@ class EpisodeNode(Lifecycle):
         message = status_msg(status)
         message.header.stamp = self.get_clock().now().to_msg()
         self._announcer.publish(message)
-        text = f'{status.state.name.lower()} {status.kind} of {status.task}, seed {status.seed}'
-        self.get_logger().info(text if status.state is not State.IDLE else f'idle {status.problem}'.strip())
+        if status.problem:
+            self.get_logger().warning(f'{status.state.name.lower()}: {status.problem}')
+        elif status.state is not State.IDLE:
+            self.get_logger().info(f'{status.state.name.lower()} {status.kind} of {status.task}, seed {status.seed}')
 
     def finished(self, result: Result) -> None:
         self._last = result
         self._episodes += result.saved
         if result.saved:
             self.get_logger().info(f'{result.outcome}: {result.steps} steps in {result.path}')
-        if self.manager.status.problem:
-            text = f'episode {result.episode_id}: {self.manager.status.problem}'
-            if result.saved:
-                self.get_logger().warning(text)
-            else:
-                self.get_logger().error(text)
+        else:
+            self.get_logger().error(f'episode {result.episode_id} was not kept: {result.message}')
         self._action.finish(result)
 
     def wake(self) -> None:
@@ -184,11 +186,8 @@ class EpisodeNode(Lifecycle):
 
     def _health(self) -> Status:
         status = self.manager.status
-        values = {
-            'state': status.state.name,
-            'episodes': self._episodes,
-            'lost': sum(stream.lost for stream in self.manager.streams),
-        }
+        lost = sum(stream.lost for stream in self.manager.streams)
+        values = {'state': status.state.name, 'episodes': self._episodes, 'lost': lost}
         return Status('warn' if status.problem else 'ok', status.problem or status.state.name.lower(), values)
 
 

@@ -205,12 +205,24 @@ def test_every_required_stream_is_waited_for_and_named(graph: Graph) -> None:
     wrist = next(i for i, t in enumerate(graph.cell.topics) if t.name == 'camera/wrist/image_raw')
     graph.send([i for i in graph.tick(0) if i.index != wrist])
     graph.pass_time(1.0)
-    assert graph.state is State.RESETTING
+    assert graph.manager.status.problem == ''
     graph.pass_time(0.6)
+    assert graph.state is State.RESETTING
+    assert "'camera/wrist/image_raw' is silent: nobody publishes" in graph.manager.status.problem
+    graph.pass_time(5.0)
     assert graph.state is State.IDLE
     assert "'camera/wrist/image_raw' is silent: nobody publishes" in graph.results[0].message
     assert 'ee_pose' not in graph.results[0].message
     assert graph.statuses[-1].problem == graph.results[0].message
+
+
+def test_a_stream_that_comes_late_but_comes_is_waited_for(graph: Graph) -> None:
+    graph.start()
+    graph.reset_done()
+    graph.pass_time(3.0)
+    assert graph.manager.status.problem != ''
+    graph.send(graph.tick(0, states=True))
+    assert (graph.state, graph.manager.status.problem) == (State.RECORDING, '')
 
 
 def test_what_was_there_before_the_reset_is_no_sign_of_life(graph: Graph) -> None:

@@ -163,7 +163,7 @@ FAULTS = {
 
 
 def test_a_bad_stream_is_named_and_nothing_is_recorded(tmp_path: Path, client: Client) -> None:
-    with episode_node(tmp_path):
+    with episode_node(tmp_path, stream_patience=2.0):
         for fault, message in FAULTS.items():
             client.until(lambda: client.node.count_publishers('joint_states') == 0, 'the last cell to be forgotten')
             with fake_cell('--steps', '12', '--fault', fault):

@@ -100,13 +100,21 @@ class Hub:
         if len(self._clients) >= MAX_CLIENTS:
             await websocket.close(1013, f'{MAX_CLIENTS} browsers are connected already; close one')
             return
+        resting = self._task is None or self._task.done()
+        if resting:
+            self._sequences.clear()
+            self._shown.clear()
         history = list(self._bridge.samples(0))
-        client = _Client(samples=history, state=encode('state', self._bridge.state()))
+        client = _Client(
+            state=encode('state', self._bridge.state()),
+            samples=history,
+            frames=dict(self._shown),  # a camera that waits for its next tick would else stay black
+        )
         client.wake.set()
         if not self._clients:
             self._bridge.watch(True)
         self._clients.add(client)
-        if self._task is None or self._task.done():
+        if resting:
             self._task = asyncio.create_task(self._feed(history[-1].sequence if history else 0))
             self._task.add_done_callback(_tell_failure)
         try:

@@ -32,7 +32,7 @@ setup(
         *shared('config', '*.*'),
     ],
     python_requires='>=3.11',
-    install_requires=['numpy', 'opencv-python-headless', 'pydantic', 'pyyaml', 'rich', 'rosbags', 'typer'],
+    install_requires=['mcap', 'numpy', 'opencv-python-headless', 'pydantic', 'pyyaml', 'rich', 'rosbags', 'typer', 'zstandard'],
     extras_require={
         'train': ['safetensors', 'tensorboard', 'torch', 'transformers'],
         'test': ['hypothesis', 'pytest'],

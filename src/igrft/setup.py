@@ -32,7 +32,9 @@ setup(
         *shared('config', '*.*'),
     ],
     python_requires='>=3.11',
-    install_requires=['mcap', 'numpy', 'opencv-python-headless', 'pydantic', 'pyyaml', 'rich', 'rosbags', 'typer', 'zstandard'],
+    install_requires=[
+        *('mcap', 'numpy', 'opencv-python-headless', 'pydantic', 'pyyaml', 'rich', 'rosbags', 'typer', 'zstandard')
+    ],
     extras_require={
         'train': ['safetensors', 'tensorboard', 'torch', 'transformers'],
         'test': ['hypothesis', 'pytest'],

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`./run test [pytest arguments]`: style, types, floors, then every test; quick failures come first.
 
-With arguments, pytest alone runs with them. Without, everything runs even after a failure, and the last line sums it up.
+With arguments, pytest alone runs with them. Without, everything runs even after a failure; the last line sums it up.
 """
 
 from __future__ import annotations
@@ -18,9 +18,19 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[1]
 CHECKS = {'ruff: style': ['ruff', 'check', '.'], 'mypy: types': ['mypy'], 'import-linter: floors': ['lint-imports']}
 SUITES = {
-    'package tests': ['-n', str(min(4, os.cpu_count() or 1)), '--dist', 'loadfile', 'src/igrft/test', 'src/igrft_sim/test'],
+    'package tests': [
+        '-n',
+        str(min(4, os.cpu_count() or 1)),
+        '--dist',
+        'loadfile',
+        'src/igrft/test',
+        'src/igrft_sim/test',
+    ],
     'whole-system tests: real processes, real DDS': ['test'],
 }
+
+OUTCOMES = {'failed': 'failures', 'errors': 'errors', 'skipped': 'skipped'}
+"""Our word → the attribute in pytest's report."""
 
 
 def section(title: str) -> None:
@@ -32,7 +42,7 @@ def count(report: Path, status: int) -> Counter[str]:
     found: Counter[str] = Counter()
     if report.exists():
         for suite in ElementTree.parse(report).iter('testsuite'):
-            bad = {name: int(suite.get(key, 0)) for name, key in (('failed', 'failures'), ('errors', 'errors'), ('skipped', 'skipped'))}
+            bad = {name: int(suite.get(key, 0)) for name, key in OUTCOMES.items()}
             found.update(bad, passed=int(suite.get('tests', 0)) - sum(bad.values()))
     if status != 0 and not found['failed'] and not found['errors']:
         found['errors'] += 1
@@ -63,8 +73,8 @@ def main(arguments: list[str]) -> int:
     print()
     for title in wrong:
         print(f'FAILED {title}')
-    counts = ', '.join(f'{total[name]} {name}' for name in ('failed', 'errors', 'passed', 'skipped') if total[name]) or 'no tests ran'
-    print(f' {counts} in {time.monotonic() - started:.2f}s '.center(80, '='))
+    counts = [f'{total[name]} {name}' for name in ('failed', 'errors', 'passed', 'skipped') if total[name]]
+    print(f' {", ".join(counts) or "no tests ran"} in {time.monotonic() - started:.2f}s '.center(80, '='))
     return 1 if wrong else 0
 
 

@@ -69,11 +69,10 @@ def test_a_change_and_a_new_sample_are_pushed_once(client, bridge: FakeBridge):
         reader = Reader(socket)
         assert [s['sequence'] for s in reader.until('samples')] == list(range(1, 11))
         bridge.history = history
+        assert [s['sequence'] for s in reader.until('samples')] == [11, 12]
         bridge.now = replace(bridge.now, driver=DriverState(mode='correcting', count=3))
         state = reader.until('state', lambda value: value['driver']['mode'] == 'correcting')
         assert state['driver']['count'] == 3
-        bridge.history = history
-        assert [s['sequence'] for s in reader.until('samples')] == [11, 12]
 
 
 def test_a_picture_is_sent_once_until_there_is_a_newer_one(client, bridge: FakeBridge):

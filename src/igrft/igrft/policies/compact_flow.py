@@ -34,7 +34,9 @@ class CompactFlowConfig:
     """True trains the trunk with the action expert; features are then not cached"""
     trunk: TrunkConfig = TrunkConfig()
     """size of the trunk where trunk_weights is ''"""
-    width: int = 256
+    latent: bool = True
+    """whether the features have the trunk's latent state besides its predictions"""
+    width: int = 192
     blocks: int = 3
     text: int = 16
     """floats of the encoded instruction"""
@@ -77,7 +79,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         shift, scale, gate = self.condition(condition).chunk(3, -1)
-        return x + (1 + gate) * self.body(self.norm(x) * (1 + scale) + shift)
+        update: Tensor = self.body(self.norm(x) * (1 + scale) + shift)
+        return x + (1 + gate) * update
 
 
 class CompactFlow(Policy):
@@ -114,7 +117,7 @@ class CompactFlow(Policy):
         self.caches_features = not config.train_trunk
         self.trunk.requires_grad_(config.train_trunk)
         self.flow_steps = config.flow_steps
-        self.feature_dim = self.trunk.feature_dim
+        self.feature_dim = self.trunk.feature_dim if config.latent else self.trunk.targets
         self.normalisation = Normalisation(spec.proprio_dim, spec.action_dim)
         width = config.width
         self.text = TextEncoder(config.text)
@@ -153,7 +156,7 @@ class CompactFlow(Policy):
                 )
         with torch.set_grad_enabled(self.config.train_trunk and torch.is_grad_enabled()):
             features: Tensor = self.trunk(images, proprio)
-        return features
+        return features if self.config.latent else self.trunk.predictions(features)
 
     def prepare(self, inputs: Inputs) -> Tensor:
         features = self.features(inputs)

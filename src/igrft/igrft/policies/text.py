@@ -40,7 +40,7 @@ class TextEncoder(nn.Module):
         hidden = self.convolution(self.embedding(ids).transpose(1, 2))
         present = (ids != PAD)[:, None, :]
         pooled = (torch.relu(hidden) * present).sum(-1) / present.sum(-1).clamp_min(1)
-        encoded = self.output(pooled)
+        encoded: Tensor = self.output(pooled)
         if len(distinct) == 1:
             return encoded.expand(len(instructions), -1)
         index = {text: i for i, text in enumerate(distinct)}

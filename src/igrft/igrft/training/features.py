@@ -19,7 +19,8 @@ from igrft.types import DecodedEpisode
 
 def trunk_digest(policy: Policy) -> str:
     """A short hash of what the features depend on: trunk weights, cameras, image size."""
-    digest = hashlib.sha256(f'{policy.name} {policy.spec.cameras} {policy.spec.image_size}'.encode())
+    about = f'{policy.name} {policy.spec.cameras} {policy.spec.image_size} {policy.feature_dim}'
+    digest = hashlib.sha256(about.encode())
     for name, tensor in sorted(policy.state_dict().items()):
         if name.startswith('trunk.'):
             digest.update(name.encode())
@@ -41,7 +42,7 @@ class FeatureStore:
         path = self.folder / self._digest[1] / f'{episode.info.id}.safetensors'
         if path.is_file():
             try:
-                found = load_file(path)['features']
+                found: Tensor = load_file(path)['features']
                 if found.shape == (len(episode), policy.feature_dim):
                     return found
             except (SafetensorError, KeyError, OSError):

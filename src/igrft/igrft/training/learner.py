@@ -111,7 +111,7 @@ class Learner:
         self._optimiser.step()
         decay = min(self.settings.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            torch._foreach_lerp_(self._average, self._parameters, 1 - decay)
+            torch._foreach_lerp_(self._average, [p.detach() for p in self._parameters], 1 - decay)
         self.step += 1
         result.scalars.update(loss=float(result.loss.detach()), gradient_norm=float(norm), learning_rate=rate)
         return result

@@ -31,7 +31,7 @@ class TrainingState:
 
     def step(self) -> int:
         """The newest saved step of any part, 0 if there is none."""
-        return max((self._read(path)[1]['step'] for path in self._files()), default=0)
+        return max((int(self._read(path)[1]['step']) for path in self._files()), default=0)
 
     def save(self, part: str, step: int, learner: Learner, sampler: ChunkSampler, extra: dict[str, Tensor]) -> None:
         """Write the part's state."""

@@ -70,6 +70,9 @@ ARGUMENTS: dict[str, Argument] = {
 FILES = {'robot': 'robots', 'task': 'tasks', 'policy': 'policies', 'curriculum': 'curriculum'}
 """Arguments that name a file, and the folder of config/ it is in."""
 
+UPSTREAM = ('launch-prefix', 'launch-prefix-filter', 'emulate_tty', 'sigterm_timeout', 'sigkill_timeout')
+"""Words that `ros2 launch` and its actions put among the arguments themselves."""
+
 GRAPH = ('namespace', 'robot', 'task', 'policy', 'split', 'episodes_dir', 'teleop', 'rtf', 'use_sim_time',
          'console', 'console_port', 'log_level', 'params_file')  # fmt: skip
 """Arguments of everything that starts the graph."""
@@ -103,7 +106,7 @@ def _refuse_unknown(context: LaunchContext, file: str, names: tuple[str, ...]) -
         return
     for argument in context.argv:
         name, given, _ = argument.partition(':=')
-        if given and name not in names:
+        if given and name not in (*names, *UPSTREAM):
             raise ConfigError(f"{file} has no argument '{name}'; {nearest(name, names)}")
     for name, kind in FILES.items():
         if name in names:

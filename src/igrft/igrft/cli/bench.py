@@ -48,7 +48,7 @@ def commit() -> str:
 
 
 def save(path: Path, figures: list[Figure]) -> None:
-    """Merge rows into the file; a row replaces the one of the same figure."""
+    """Merge rows into the file, and into a table beside it; a row replaces the one of the same figure."""
     rows = {row['figure']: row for row in json.loads(path.read_text())} if path.exists() else {}
     for figure in figures:
         rows[figure.figure] = {
@@ -60,9 +60,12 @@ def save(path: Path, figures: list[Figure]) -> None:
         }
         typer.echo(f'{figure.figure:44} {figure.value:10.4g} {figure.unit:10} n = {figure.n}')
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix('.partial')
-    partial.write_text(json.dumps(list(rows.values()), indent=1) + '\n')
-    os.replace(partial, path)
+    table = ['| figure | value | unit | n | commit |', '|---|---|---|---|---|']
+    table += [f'| {r["figure"]} | {r["value"]:g} | {r["unit"]} | {r["n"]} | {r["commit"]} |' for r in rows.values()]
+    for target, text in ((path, json.dumps(list(rows.values()), indent=1)), (path.with_suffix('.md'), '\n'.join(table))):
+        partial = target.with_name(f'.{target.name}.partial')
+        partial.write_text(text + '\n')
+        os.replace(partial, target)
 
 
 Out = Annotated[Path, typer.Option(help='JSON file of the figures')]

@@ -61,9 +61,7 @@ def test_a_script_may_send_the_token_as_bearer(guarded):
 
 def test_the_token_is_compared_in_constant_time(monkeypatch):
     compared = []
-    monkeypatch.setattr(
-        module.secrets, 'compare_digest', lambda a, b: compared.append((a, b)) or a == b
-    )
+    monkeypatch.setattr(module.secrets, 'compare_digest', lambda a, b: compared.append((a, b)) or a == b)
     assert not Access(TOKEN).knows_token('wrong')
     assert compared == [(b'wrong', TOKEN.encode())]
 

@@ -23,7 +23,6 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
-from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from igrft.console.hub import HEADER
@@ -216,8 +215,6 @@ def test_state_pictures_and_buttons_cross_the_graph(robot: Robot, console: Conso
 
     second.socket.close()
     robot.until(lambda: robot.camera.get_subscription_count() == 0, 'the pictures are not asked for any more')
-    with pytest.raises(ConnectionClosed):
-        second.socket.recv()
 
 
 def test_a_port_in_use_ends_the_node_with_the_remedy(console: Console):

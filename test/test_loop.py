@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,33 +88,26 @@ def smoke(folder: Path, *more: str) -> tuple[str, ...]:
     return ('rl_loop.launch.py', 'curriculum:=smoke', f'episodes_dir:={folder}', 'console:=false', *more)
 
 
-def test_every_phase_of_the_loop_and_its_bags(launch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    loop = launch(*smoke(tmp_path))
-    assert loop.end() == 0, loop.output
-    assert 'Success after each stage' in loop.output
-    progress = json.loads((tmp_path / 'block_stacking' / 'loop.json').read_text())
-    assert list(progress['checkpoints']) == ['SFT', 'offline RL', 'IG-AWR, round 1']
-    kinds = [entry.meta.kind for entry in iterate(tmp_path)]
-    assert sorted(kind.value for kind in kinds) == sorted(
-        ['demonstration'] * 2 + ['rollout', 'correction'] + ['evaluation'] * 3
-    )
-    verified = subprocess.run(['igrft', 'episodes', 'verify', str(tmp_path)], capture_output=True, text=True)
-    assert verified.returncode == 0, verified.stdout + verified.stderr
-
-
-def test_a_killed_loop_resumes_where_it_stood(launch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_killed_loop_resumes_and_every_phase_leaves_whole_bags(launch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     first = launch(*smoke(tmp_path))
     first.wait_for('evaluation after SFT')
     first.process.kill()
     first.end()
     before = json.loads((tmp_path / 'block_stacking' / 'loop.json').read_text())
-    second = launch(*smoke(tmp_path, 'stage:=sft'), domain=DOMAIN + 1)
+    assert list(before['checkpoints']) == ['SFT']
+
+    second = launch(*smoke(tmp_path), domain=DOMAIN + 1)
     assert second.end() == 0, second.output
+    assert 'Success after each stage' in second.output
+    assert '] SFT' not in second.output and '] demonstrations' not in second.output
     after = json.loads((tmp_path / 'block_stacking' / 'loop.json').read_text())
-    assert after['checkpoints'] == before['checkpoints']
     assert after['episodes']['demonstrations'] == before['episodes']['demonstrations']
-    assert len(after['episodes']['evaluation after SFT']) == 1
-    assert '] SFT' not in second.output
+    assert list(after['checkpoints']) == ['SFT', 'offline RL', 'IG-AWR, round 1']
+    kinds = Counter(entry.meta.kind.value for entry in iterate(tmp_path))
+    assert kinds['demonstration'] == 2 and kinds['rollout'] == kinds['correction'] == 1
+    assert kinds['evaluation'] in (3, 4)  # the killed run may have finished one that it could not note down
+    verified = subprocess.run(['igrft', 'episodes', 'verify', '--root', str(tmp_path)], capture_output=True, text=True)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_ctrl_c_leaves_whole_bags_and_exit_code_0(launch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -122,8 +116,7 @@ def test_ctrl_c_leaves_whole_bags_and_exit_code_0(launch, tmp_path: Path) -> Non
     loop.process.send_signal(signal.SIGINT)
     assert loop.end(20) == 0, loop.output
     assert 'process has died' not in loop.output
-    verified = subprocess.run(['igrft', 'episodes', 'verify', str(tmp_path)], capture_output=True, text=True)
-    assert verified.returncode == 0 or 'no episode' in verified.stdout + verified.stderr
+    assert not list(tmp_path.glob('*/.*.partial')), 'a recording was left open'
 
 
 @pytest.mark.parametrize(
@@ -133,7 +126,6 @@ def test_ctrl_c_leaves_whole_bags_and_exit_code_0(launch, tmp_path: Path) -> Non
         ('task:=block_staking', "did you mean 'block_stacking'"),
         ('policy:=compact_flo', "did you mean 'compact_flow'"),
         ('robot:=sin', "did you mean 'sim'"),
-        ('overrides:=sft.stpes=3', "did you mean 'steps'"),
     ],
 )
 def test_unknown_words_name_the_nearest(launch, tmp_path: Path, argument: str, hint: str) -> None:  # type: ignore[no-untyped-def]

@@ -27,6 +27,8 @@ class StepWeightConfig:
     """False: a demonstrated step counts 1. True: exp(Â / β) like every other"""
     human: float = 1.0
     """weight of a human's step in a rollout: a demonstration where the policy needed one"""
+    successes_only: bool = False
+    """the policy's steps count only in episodes that succeeded"""
     before_takeover: int = 4
     """[steps] of the policy before a takeover that count nothing: they led to it"""
 
@@ -53,7 +55,12 @@ def before_takeover(source: Tensor, steps: int) -> Tensor:
 
 
 def step_weights(
-    advantage: Tensor, source: Tensor, demonstration: Tensor, led_to_takeover: Tensor, config: StepWeightConfig
+    advantage: Tensor,
+    source: Tensor,
+    demonstration: Tensor,
+    led_to_takeover: Tensor,
+    config: StepWeightConfig,
+    succeeded: Tensor | None = None,
 ) -> Tensor:
     """The weight of every recorded step.
 
@@ -62,6 +69,7 @@ def step_weights(
         source: [N] of :class:`igrft.types.Source`.
         demonstration: [N] bool, steps of D_demo.
         led_to_takeover: [N] bool, see :func:`before_takeover`.
+        succeeded: [N] bool, steps of episodes that succeeded; needed where the configuration asks for successes only.
 
     Returns:
         [N]. Steps in which nobody drove (HOLD) count nothing.
@@ -69,6 +77,10 @@ def step_weights(
     weights = torch.zeros(len(advantage))
     human = (source == int(Source.HUMAN)) & ~demonstration
     policy = (source == int(Source.POLICY)) & ~demonstration & ~led_to_takeover
+    if config.successes_only:
+        if succeeded is None:
+            raise ValueError('successes_only needs to know which steps are of episodes that succeeded')
+        policy &= succeeded
     weights[policy] = advantage_weights(advantage[policy], config.advantage)
     weights[human] = config.human
     if config.demonstrations_by_advantage:

@@ -51,6 +51,11 @@ def _read(name: str, overrides: Sequence[str]) -> tuple[Path, dict[str, Any]]:
     return path, {'family': file.family, 'spec': file.spec, 'model': file.model}
 
 
+def settings(name: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """What a configuration says, as plain data: two that say the same make the same policy."""
+    return _read(name, overrides)[1]
+
+
 def read_spec(name: str, overrides: Sequence[str], spec: Mapping[str, Any]) -> PolicySpec:
     """The spec that :func:`create` would give a policy."""
     path, data = _read(name, overrides)

@@ -128,7 +128,7 @@ class Dataset:
                 kept.append(episode)
         excluded = Excluded(reasons)
         if not kept:
-            raise DataError(f'no episode to train on; left out: {excluded or "nothing, the dataset is empty"}')
+            raise DataError(f'no episode to train on; left out: {str(excluded) or "none, the dataset is empty"}')
 
         def join(arrays: Sequence[np.ndarray], dtype: torch.dtype) -> Tensor:
             return torch.from_numpy(np.concatenate(arrays)).to(dtype)
@@ -159,6 +159,11 @@ class Dataset:
     def starts(self) -> list[int]:
         """The first row of every episode."""
         return [0, *np.cumsum(self.lengths)[:-1].tolist()]
+
+    def succeeded(self) -> Tensor:
+        """Which steps are of episodes that succeeded: [N] bool."""
+        outcomes = torch.tensor([episode.info.outcome is Outcome.SUCCESS for episode in self.episodes])
+        return outcomes.repeat_interleave(torch.tensor(self.lengths))
 
     def groups(self) -> dict[str, Rows]:
         """Rows by group (:data:`igrft.training.config.GROUPS`); steps in which nobody drove are in none."""

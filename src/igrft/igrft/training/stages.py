@@ -95,7 +95,7 @@ def checkpoint_id(request: StageRequest, config: TrainingConfig, episodes: Itera
         'stage': request.stage,
         'round': request.round,
         'task': request.task,
-        'policy': [request.policy, list(request.policy_overrides)],
+        'policy': registry.settings(request.policy, request.policy_overrides) if request.parent is None else '',
         'parent': request.parent.name if request.parent else '',
         'settings': as_dict(config.stage(request.stage)),
         'common': common,
@@ -238,9 +238,8 @@ class StageRun:
         if critic is not None:
             states = CriticObjective.states(policy, dataset)
             advantage = dataset_advantages(dataset, predict(critic, states), self.config)
-            weights = step_weights(
-                advantage, dataset.source, dataset.demonstration, dataset.led_to_takeover, self.stage.weights
-            )
+            marks = (dataset.source, dataset.demonstration, dataset.led_to_takeover)
+            weights = step_weights(advantage, *marks, self.stage.weights, dataset.succeeded())
             shown = StepResult(torch.zeros(()), histograms={'weights': weights, 'advantages': advantage})
             curves.write('policy', 0, shown)
         objective = PolicyObjective(

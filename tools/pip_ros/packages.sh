@@ -30,7 +30,9 @@ find_python() { # the Python of the ROS 2 below; without one, a version that ROS
     done
     die "no Python that imports rclpy of ROS 2 $ros and has its venv module; install python3-venv and ros-$ros-ros-base, or name one in IGRFT_PYTHON"
   fi
-  for candidate in ${IGRFT_PYTHON:-python3.11 python3.12 python3}; do
+  local candidates=(python3.11 python3.12 python3)
+  [[ -z ${IGRFT_PYTHON:-} ]] || candidates=("$IGRFT_PYTHON")
+  for candidate in "${candidates[@]}"; do
     "$candidate" - 2>/dev/null <<'END' && { command -v "$candidate"; return; }
 import ensurepip, os, sys, sysconfig, venv
 header = os.path.join(sysconfig.get_path('include'), 'Python.h')

@@ -8,10 +8,14 @@ import os
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ('igrft', 'igrft_msgs', 'igrft_sim')
@@ -22,7 +26,7 @@ def test_colcon_finds_every_package_with_its_type() -> None:
         [sys.executable, '-m', 'colcon', 'list'], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     kinds = {line.split('\t')[0]: line.split('\t')[2] for line in listed.strip().splitlines()}
-    assert kinds == {'igrft': '(ros.ament_python)', 'igrft_msgs': '(ros.ament_cmake)', 'igrft_sim': '(ros.ament_python)'}
+    assert kinds == dict(igrft='(ros.ament_python)', igrft_msgs='(ros.ament_cmake)', igrft_sim='(ros.ament_python)')
 
 
 def test_versions_agree() -> None:
@@ -55,9 +59,16 @@ def test_every_source_file_names_its_licence() -> None:
     bare = [
         name
         for name in tracked
-        if name.endswith(('.py', '.sh', '.cmake')) and 'SPDX-License-Identifier: Apache-2.0' not in (ROOT / name).read_text()[:200]
+        if name.endswith(('.py', '.sh', '.cmake', '.yaml'))
+        and 'SPDX-License-Identifier: Apache-2.0' not in (ROOT / name).read_text()[:200]
     ]
     assert bare == []
+
+
+def test_the_licence_is_there_and_named_by_every_package() -> None:
+    assert 'Version 2.0, January 2004' in (ROOT / 'LICENSE').read_text()
+    named = {ElementTree.parse(ROOT / 'src' / name / 'package.xml').findtext('license') for name in PACKAGES}
+    assert named == {'Apache-2.0'}
 
 
 def test_a_second_run_does_no_work() -> None:
@@ -69,7 +80,9 @@ def test_a_second_run_does_no_work() -> None:
 
 
 def test_run_hands_on_the_exit_code_and_arguments() -> None:
-    done = subprocess.run(['./run', 'bash', '-c', 'printf "%s|" "$@"; exit 7', '-', 'a b', 'c'], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        ['./run', 'bash', '-c', 'printf "%s|" "$@"; exit 7', '-', 'a b', 'c'], cwd=ROOT, capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout) == (7, 'a b|c|')
 
 
@@ -78,3 +91,32 @@ def test_setuptools_still_links_instead_of_copying() -> None:
 
     assert int(setuptools.__version__.split('.')[0]) < 80
     assert (ROOT / 'install/igrft/share/igrft/launch/rl_loop.launch.py').resolve() == ROOT / 'launch/rl_loop.launch.py'
+
+
+def pins(*files: str) -> dict[str, str]:
+    lines = [line for name in files for line in (ROOT / 'tools/pip_ros' / name).read_text().splitlines()]
+    found = [re.fullmatch(r'([A-Za-z0-9._-]+)==(\S+)', line.split('#')[0].strip()) for line in lines]
+    return {canonicalize_name(one[1]): one[2] for one in found if one is not None}
+
+
+def test_every_package_that_is_needed_is_pinned_and_installed() -> None:
+    """What requirements*.txt name, and all that these need, has one version; ROS wheels pin themselves."""
+    pinned = pins('constraints.txt', 'requirements-ros.txt')
+    text = '\n'.join(
+        (ROOT / 'tools/pip_ros' / name).read_text() for name in ('requirements.txt', 'requirements-dev.txt')
+    )
+    waiting = [line.split('#')[0].strip() for line in text.splitlines() if line.split('#')[0].strip()]
+    seen: set[str] = set()
+    while waiting:
+        needed = Requirement(waiting.pop())
+        if needed.marker is not None and not needed.marker.evaluate({'extra': ''}):
+            continue
+        name = canonicalize_name(needed.name)
+        if name in seen:
+            continue
+        seen.add(name)
+        assert name in pinned, f'{needed.name} has no line in tools/pip_ros/constraints.txt'
+        installed = metadata.distribution(name)
+        assert Version(installed.version).public == pinned[name]
+        waiting += installed.requires or []
+    assert {'torch', 'mujoco', 'colcon-core'} <= seen

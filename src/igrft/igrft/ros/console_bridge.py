@@ -74,9 +74,7 @@ class ConsoleBridge(ConsoleCommands):
         self._raw: dict[str, tuple[int, bytes]] = {}
         self._problems: dict[str, str] = {}
         self._samples: deque[Sample] = deque(maxlen=SAMPLES)
-        self._wanted = False
         self._watching: list[Subscription] = []
-        self._switch = node.create_guard_condition(self._apply)
         subscribe = qos.create_subscription
         subscribe(node, EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED)
         subscribe(node, SafetyStatus, 'safety/status', self._on_safety, qos.LATCHED)
@@ -155,6 +153,7 @@ class ConsoleBridge(ConsoleCommands):
 
     def _apply(self) -> None:
         """Make or destroy what only a browser needs."""
+        super()._apply()
         if self._wanted and not self._watching:
             subscribe = qos.create_subscription
             self._watching = [
@@ -221,7 +220,7 @@ class ConsoleBridge(ConsoleCommands):
 
     def _episode(self, message: EpisodeStatus, task: TaskConfig) -> EpisodeState:
         began = self._began
-        now = self._node.get_clock().now().nanoseconds * 1e-9
+        now = self._clock.seconds()
         return EpisodeState(
             state=EPISODE_STATES[message.state],
             id=message.episode_id,
@@ -230,7 +229,7 @@ class ConsoleBridge(ConsoleCommands):
             outcome=message.outcome,
             path=message.path,
             problem=message.problem,
-            elapsed=None if began is None else round(max(now - began, 0.0), 1),
+            elapsed=None if began is None or now is None else round(max(now - began, 0.0), 1),
             max_duration=task.max_duration,
         )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from builtin_interfaces.msg import Time
 from rclpy.client import Client
 from rclpy.node import Node
 from std_msgs.msg import Bool
@@ -13,11 +14,15 @@ from std_srvs.srv import Trigger
 
 from igrft.console.bridge import RefusedError, UnansweredError, UnavailableError
 from igrft.ros import qos
+from igrft.ros.console_clock import WatchedClock
 from igrft_msgs.msg import TeleopEvent
 from igrft_msgs.srv import LabelEpisode, StartEpisode, StopEpisode
 
 TIMEOUT = 5.0
 """[s] until a service that is there counts as not answering."""
+CLOCK_TRIES = 100
+CLOCK_PERIOD = 0.02
+"""[s] between two looks for simulated time that has just been asked for."""
 RELEASE_TRIES = 10
 RELEASE_PERIOD = 0.1
 """[s] between two tries to reset, while the release of our own stop is still on its way."""
@@ -34,6 +39,10 @@ class ConsoleCommands:
     def __init__(self, node: Node, frame_id: str) -> None:
         self._node = node
         self._frame_id = frame_id
+        self._clock = WatchedClock(node)
+        self._wanted = False
+        self._stamping = 0
+        self._switch = node.create_guard_condition(self._apply)
         self._stop = qos.create_publisher(node, Bool, 'e_stop', qos.LATCHED)
         self._stopped = False
         self._events = qos.create_publisher(node, TeleopEvent, 'teleop/event', qos.EVENT)
@@ -42,6 +51,28 @@ class ConsoleCommands:
         self._discard = node.create_client(Trigger, 'episode/discard')
         self._label = node.create_client(LabelEpisode, 'episode/label')
         self._reset = node.create_client(Trigger, 'safety_node/e_stop_reset')
+
+    def _apply(self) -> None:
+        """In the executor's thread: listen to what is needed now."""
+        self._clock.follow(self._wanted or self._stamping > 0)
+
+    async def _stamp(self) -> Time:
+        """Now; without a browser that keeps the clock awake it is woken first.
+
+        Raises:
+            UnavailableError: time is simulated and nobody publishes it.
+        """
+        self._stamping += 1
+        self._switch.trigger()
+        try:
+            for _ in range(CLOCK_TRIES):
+                if (stamp := self._clock.stamp()) is not None:
+                    return stamp
+                await asyncio.sleep(CLOCK_PERIOD)
+        finally:
+            self._stamping -= 1
+            self._switch.trigger()
+        raise UnavailableError('no message on /clock; is the simulation running, or is use_sim_time set by mistake?')
 
     async def start(self, kind: str, seed: int, split: str) -> str:
         answer = await self._call(self._start, StartEpisode.Request(kind=kind, seed=seed, split=split))
@@ -61,7 +92,7 @@ class ConsoleCommands:
 
     async def event(self, name: str) -> str:
         message = TeleopEvent(device='console', event=name)
-        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.header.stamp = await self._stamp()
         message.header.frame_id = self._frame_id
         self._events.publish(message)
         return name.replace('_', ' ')

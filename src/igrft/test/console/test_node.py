@@ -18,8 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import rclpy
+from builtin_interfaces.msg import Time
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
@@ -223,3 +225,33 @@ def test_a_port_in_use_ends_the_node_with_the_remedy(console: Console):
     code = other.close()
     assert code == 1
     assert f'console_port:={int(port) + 1}' in ''.join(other.said)
+
+
+def test_simulated_time_is_listened_to_only_when_needed(robot: Robot):
+    clock = robot.node.create_publisher(Clock, '/clock', 10)
+    console = Console('port:=0', 'use_sim_time:=true')
+    robot.until(lambda: robot.node.count_publishers('teleop/event') == 1, 'the console publishes')
+    assert clock.get_subscription_count() == 0, 'an idle console is not woken by every tick'
+    recording = EpisodeStatus(state=EpisodeStatus.STATE_RECORDING, episode_id='01KSIM', task='block_stacking')
+    recording.header.stamp.sec = 40
+    robot.episode.publish(recording)
+
+    def tick() -> None:
+        clock.publish(Clock(clock=Time(sec=43, nanosec=500_000_000)))
+
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(console.post, 'event', {'event': 'mark_subtask'})
+        robot.until(lambda: tick() or pending.done(), 'the command without a browser')
+        assert pending.result()[0] == 200, pending.result()
+    robot.until(lambda: robot.events, 'the event')
+    stamp = robot.events[0].header.stamp
+    assert (stamp.sec, stamp.nanosec) == (43, 500_000_000), 'stamped in simulated time'
+
+    browser = Browser(console, robot)
+    browser.until(
+        lambda: tick() or (browser.state.get('episode') or {}).get('elapsed') is not None, 'the clock of the episode'
+    )
+    assert browser.state['episode']['elapsed'] == 3.5
+    browser.socket.close()
+    robot.until(lambda: clock.get_subscription_count() == 0, 'back to sleep')
+    assert console.close() == 0

@@ -4,20 +4,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from geometry_msgs.msg import PoseStamped
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.task import Future
-from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Header
 
 from igrft.config import RobotConfig, TaskConfig, named
-from igrft.control.assembler import AssemblerConfig, ObservationAssembler
 from igrft.method.temperature import TemperatureConfig
 from igrft.policies.server import PolicyServer, Swap
 from igrft.policies.serving import Agent
@@ -25,7 +21,8 @@ from igrft.ros import qos
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
 from igrft.ros.lifecycle import Lifecycle, autostart_parameter
 from igrft.ros.mailbox import Mailbox
-from igrft.ros.messages import MessageError, chunk_msg, image_array, joints_from, pose_from, seconds_of
+from igrft.ros.messages import chunk_msg, seconds_of
+from igrft.ros.observations import ObservationStreams
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
 from igrft.training import checkpoint as checkpoints
@@ -78,79 +75,35 @@ class PolicyNode(Lifecycle):
 
     def configure(self) -> None:
         torch.set_num_threads(1)
-        streams = AssemblerConfig(
-            cameras={camera.name: (camera.height, camera.width) for camera in self.robot.cameras},
-            n_joints=len(self.robot.joints),
-            arms=self.robot.arms,
-            max_skew=0.0 if self.p.lockstep else self.p.max_skew,
-        )
-        self._assembler = ObservationAssembler(streams, self.task.instruction)
+        skew = 0.0 if self.p.lockstep else self.p.max_skew
+        self._streams = ObservationStreams(self, self.robot, self.task.instruction, skew, self._advance, self._on_error)
         # The server's threads speak to the node through its executor.
         mail = self._mail = Mailbox(self)
         callbacks = (mail.deferred(self._on_chunk), mail.deferred(self._on_failed), mail.deferred(self._on_swap))
         self._server = PolicyServer(self._load, *callbacks)
         self._chunks = qos.create_publisher(self, ActionChunkMsg, 'policy/action_chunk', qos.COMMAND)
-        subscribe = qos.create_subscription
-        subscriptions: list[tuple[Any, str, Callable[[Any], None], qos.Profile]] = [
-            (Header, 'policy/request', self._on_request, qos.COMMAND),
-            (EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED),
-            (CheckpointMsg, 'checkpoint', lambda m: self._on_checkpoint(m.path), qos.LATCHED),
-            (JointState, 'joint_states', self._on_joints, qos.SENSOR),
+        self._subscriptions_ = [
+            qos.create_subscription(self, Header, 'policy/request', self._on_request, qos.COMMAND),
+            qos.create_subscription(self, EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED),
+            qos.create_subscription(self, CheckpointMsg, 'checkpoint', self._on_announced, qos.LATCHED),
         ]
-        for camera in self.robot.cameras:
-            topic = f'camera/{camera.name}/image_raw'
-            subscriptions.append((Image, topic, self._image_callback(camera.name, topic), qos.IMAGE))
-        for arm in self.robot.arms:
-            topic = 'ee_pose' if len(self.robot.arms) == 1 else f'{arm}/ee_pose'
-            subscriptions.append((PoseStamped, topic, self._pose_callback(arm, topic), qos.SENSOR))
-        self._subscriptions_ = [subscribe(self, *entry) for entry in subscriptions]
         # A group of its own: while the answer is awaited, the default group must go on.
         own = MutuallyExclusiveCallbackGroup()
         self._service = self.create_service(LoadCheckpoint, '~/load_checkpoint', self._on_load, callback_group=own)
         self._diagnostics = Diagnostics(self, self.p.robot, {'policy': self._health})
         if self.p.checkpoint:
-            self._on_checkpoint(self.p.checkpoint)
+            self._server.load(Path(self.p.checkpoint).expanduser())
 
     def deactivate(self) -> None:
         self._requested = None
 
     def cleanup(self) -> None:
         self._server.close()
+        self._streams.destroy()
         for subscription in self._subscriptions_:
             self.destroy_subscription(subscription)
         self.destroy_service(self._service)
         self.destroy_publisher(self._chunks)
-
-    # Observations
-
-    def _image_callback(self, camera: str, topic: str) -> Callable[[Any], None]:
-        def take(message: Any) -> str:
-            return self._assembler.add_image(camera, seconds_of(message.header.stamp), image_array(message, topic))
-
-        return lambda message: self._take(take, message)
-
-    def _pose_callback(self, arm: str, topic: str) -> Callable[[Any], None]:
-        def take(message: Any) -> str:
-            return self._assembler.add_pose(seconds_of(message.header.stamp), *pose_from(message, topic), arm)
-
-        return lambda message: self._take(take, message)
-
-    def _on_joints(self, message: Any) -> None:
-        def take(message: Any) -> str:
-            found = joints_from(message, self.robot.joints, len(self.robot.arms), 'joint_states')
-            return self._assembler.add_joints(seconds_of(message.header.stamp), *found)
-
-        self._take(take, message)
-
-    def _take(self, take: Callable[[Any], str], message: Any) -> None:
-        """Hand a message to the assembler; what it refuses is told, not used."""
-        try:
-            problem = take(message)
-        except MessageError as error:
-            problem = str(error)
-        if problem:
-            self._on_error(problem)
-        self._advance()
 
     # Requests
 
@@ -182,7 +135,7 @@ class PolicyNode(Lifecycle):
         ready = bool(self._episode) or not self.p.require_episode
         if self._requested is None or not ready or not self.is_active:
             return
-        observation = self._assembler.observation(self._requested)
+        observation = self._streams.observation(self._requested)
         if observation is not None:
             self._in_flight, self._requested = self._requested, None
             self._server.submit(observation, self._fixed)
@@ -204,9 +157,9 @@ class PolicyNode(Lifecycle):
         found = checkpoints.load(path, robot_spec(self.robot))
         return Agent(found.policy, found.critic, self.temperature, found.id)
 
-    def _on_checkpoint(self, path: str) -> None:
-        if Path(path).name != self._server.checkpoint:
-            self._server.load(Path(path).expanduser())
+    def _on_announced(self, message: Any) -> None:
+        if message.id != self._server.checkpoint:
+            self._server.load(Path(message.path))
 
     async def _on_load(self, request: Any, response: Any) -> Any:
         """Answer when the checkpoint is ready to serve, or refused; the executor goes on meanwhile."""

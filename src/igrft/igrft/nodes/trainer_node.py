@@ -5,7 +5,6 @@ checkpoint.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.task import Future
 
-from igrft.config import ConfigError, named, nearest
+from igrft.config import named, nearest
 from igrft.rollout.curriculum import CurriculumConfig
 from igrft.ros import qos
 from igrft.ros.diagnostics import Diagnostics, Status
@@ -23,6 +22,7 @@ from igrft.ros.lifecycle import Lifecycle, autostart_parameter
 from igrft.ros.mailbox import Mailbox
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
+from igrft.training.checkpoint import default_parent
 from igrft.training.client import WorkerClient
 from igrft.training.config import STAGES
 from igrft.training.worker import Job
@@ -114,7 +114,7 @@ class TrainerNode(Lifecycle):
             overrides=tuple(goal.overrides),
             policy=self.p.policy,
             robot=self.p.robot,
-            parent=goal.initial_checkpoint or self._default_parent(goal.stage),
+            parent=goal.initial_checkpoint or default_parent(self.root, goal.stage),
             niceness=self.p.niceness,
         )
         begin = self.get_clock().now()
@@ -126,7 +126,8 @@ class TrainerNode(Lifecycle):
             elif not last.done():
                 last.set_result(event)
 
-        self._reset(goal)
+        begun = {'stage': goal.stage, 'round': goal.round, 'step': 0, 'total_steps': 0, 'eta': 0.0}
+        self._publish(state='training', **begun, message='reading the episodes')
         self._client = WorkerClient(job, self._mail.deferred(on_event))
         try:
             event: Mapping[str, Any] = await last
@@ -139,10 +140,6 @@ class TrainerNode(Lifecycle):
         if self._client is not None:
             self._client.stop()
         return CancelResponse.ACCEPT
-
-    def _reset(self, goal: Any) -> None:
-        values = {'stage': goal.stage, 'round': goal.round, 'step': 0, 'total_steps': 0, 'eta': 0.0}
-        self._publish(state='training', **values, message='reading the episodes')
 
     def _progress(self, handle: Any, event: Mapping[str, Any]) -> None:
         values = {'stage': event['stage'], 'step': event['step'], 'total_steps': event['total']}
@@ -181,21 +178,11 @@ class TrainerNode(Lifecycle):
         message.header.stamp = self.get_clock().now().to_msg()
         self._checkpoint.publish(message)
 
-    def _default_parent(self, stage: str) -> str:
-        """The newest checkpoint of the stage before (or, for hil, of hil itself); '' for sft."""
-        earlier = STAGES[: STAGES.index(stage) + (stage == 'hil')]
-        found: list[tuple[int, float, str]] = []
-        for manifest in (self.root / 'checkpoints').glob('[!.]*/manifest.json'):
-            kind = json.loads(manifest.read_text(encoding='utf-8')).get('stage')
-            if kind in earlier:
-                found.append((STAGES.index(kind), manifest.stat().st_mtime, str(manifest.parent)))
-        return max(found)[2] if found and stage != 'sft' else ''
-
     def _publish(self, **values: Any) -> None:
         for name, value in values.items():
             setattr(self._state, name, value)
         self._state.header.stamp = self.get_clock().now().to_msg()
-        if rclpy_ok(self):
+        if self.context.ok():
             self._status.publish(self._state)
 
     def _health(self) -> Status:
@@ -204,18 +191,10 @@ class TrainerNode(Lifecycle):
         return Status(level, self._state.message or self._state.state, values)
 
 
-def rclpy_ok(node: Lifecycle) -> bool:
-    """Whether the node's context still publishes."""
-    return bool(node.context.ok())
-
-
 def main(argv: list[str] | None = None) -> int:
     """Entry point."""
     return spin(TrainerNode, argv)
 
 
 if __name__ == '__main__':
-    try:
-        sys.exit(main())
-    except ConfigError as error:
-        sys.exit(str(error))
+    sys.exit(main())

@@ -149,6 +149,18 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
+def default_parent(root: Path, stage: str) -> str:
+    """The newest checkpoint that a stage goes on from: of an earlier stage, or of hil itself; '' if there is none."""
+    order = ('sft', 'offline_rl', 'hil')
+    earlier = order[: order.index(stage) + (stage == 'hil')]
+    found: list[tuple[int, float, str]] = []
+    for path in (root / 'checkpoints').glob(f'[!.]*/{MANIFEST}'):
+        made_by = json.loads(path.read_text(encoding='utf-8')).get('stage')
+        if made_by in earlier:
+            found.append((order.index(made_by), path.stat().st_mtime, str(path.parent)))
+    return max(found)[2] if found else ''
+
+
 def load(path: Path | str, expect: Mapping[str, Any] | None = None) -> Checkpoint:
     """Read a checkpoint folder.
 

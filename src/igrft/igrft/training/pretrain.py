@@ -27,12 +27,12 @@ from igrft.training.scenes import Scenes, collect
 class PretrainConfig:
     """How long and how."""
 
-    scenes: int = 20000
+    scenes: int = 14000
     held_out: int = 500
-    steps: int = 2000
+    steps: int = 1200
     batch: int = 128
     learning_rate: float = 2e-3
-    threads: int = 2
+    threads: int = 1
     seed: int = 0
 
 

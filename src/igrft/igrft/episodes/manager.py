@@ -119,8 +119,15 @@ class EpisodeManager:
             self.ports.reset(request)
         return meta.id
 
-    def reset_done(self, success: bool, message: str, instruction: str, now: float) -> None:
-        """The cell answered; an answer that nobody waits for any more is ignored."""
+    def reset_done(self, success: bool, message: str, instruction: str, stamp: int, now: float) -> None:
+        """The cell answered; an answer that nobody waits for any more is ignored.
+
+        Args:
+            success: whether it reset. message: why not.
+            instruction: the task in words, '' for the configured ones.
+            stamp: of the first tick of the new layout [ns]; 0 when the cell does not say.
+            now: monotonic time [s].
+        """
         run = self._run
         if run is None or run.phase is not Phase.RESET:
             return
@@ -131,7 +138,9 @@ class EpisodeManager:
         run.meta = replace(run.meta, instruction=instruction or run.task.instruction)
         for stream in self.streams:
             # In lock-step the tick after the reset has a new stamp, and may have come before the answer.
-            if not (self.config.lockstep and stream.fresh):
+            if stamp and stream.spec.required:
+                stream.require(stamp)
+            elif not (self.config.lockstep and stream.fresh):
                 stream.renew()
         self._say(State.RESETTING)
         self._begin_if_alive(run, now, 0)

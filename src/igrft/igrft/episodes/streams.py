@@ -37,6 +37,7 @@ class Stream:
     problem: str = ''
     _sequence: int = 0
     _floor: int = -1
+    _oldest: int = 0
 
     def renew(self, frozen: bool = False) -> None:
         """From here on only new messages count as a sign of life.
@@ -47,6 +48,13 @@ class Stream:
         self.fresh = 0
         self.problem = ''
         self._floor = self.stamp if frozen else -1
+        self._oldest = 0
+
+    def require(self, stamp: int) -> None:
+        """From here on only messages stamped at ``stamp`` [ns] or later are a sign of life."""
+        self._oldest = stamp
+        if self.stamp < stamp:
+            self.fresh = 0
 
     def take(self, data: bytes, now: float, sequence: int, check: bool) -> None:
         """Take a message.
@@ -63,7 +71,7 @@ class Stream:
             self.problem = f"'{self.spec.name}': {error}"
             return
         self._count(sequence, stamp)
-        self.fresh += stamp != self._floor
+        self.fresh += stamp != self._floor and stamp >= self._oldest
         self.received = now
         self.stamp = stamp
         if self.spec.latched or self.spec.state:

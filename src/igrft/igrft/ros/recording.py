@@ -22,6 +22,7 @@ from igrft.episodes.metadata import QosProfile, qos_profile
 from igrft.episodes.states import Request
 from igrft.episodes.topics import TopicSpec
 from igrft.ros import qos
+from igrft.ros.messages import nanoseconds_of
 from igrft_msgs.srv import ResetCell
 
 RECORDER_DEPTH = 100
@@ -106,10 +107,10 @@ class ResetClient:
 
     Args:
         node: owner.
-        on_done: success, message, instruction.
+        on_done: success, message, instruction, stamp of the first tick [ns].
     """
 
-    def __init__(self, node: Node, on_done: Callable[[bool, str, str], None]) -> None:
+    def __init__(self, node: Node, on_done: Callable[[bool, str, str, int], None]) -> None:
         self._client = node.create_client(ResetCell, 'reset')
         self._on_done = on_done
         self._request: ResetCell.Request | None = None
@@ -133,12 +134,12 @@ class ResetClient:
             self._client.call_async(request).add_done_callback(lambda f: self._answered(number, f))
         elif time.monotonic() > self._deadline:
             self._request = None
-            self._on_done(False, "no server of 'reset'; start sim_node or arm_node, or set call_reset to false", '')
+            self._on_done(False, "no server of 'reset'; start sim_node or arm_node, or set call_reset to false", '', 0)
 
     def _answered(self, number: int, future: Any) -> None:
         if number == self._asked:  # else an episode that was given up asked for it
             answer = future.result()
-            self._on_done(answer.success, answer.message, answer.instruction)
+            self._on_done(answer.success, answer.message, answer.instruction, nanoseconds_of(answer.stamp))
 
 
 def _wanted(topic: TopicSpec, reliable: bool) -> QoSProfile:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,9 @@ from igrft.episodes.metadata import QosProfile
 from igrft.episodes.reader import read_episode
 from igrft.episodes.schema import NANO, read_meta
 from igrft.episodes.states import ManagerConfig, RefusedError, Request, Result, Snapshot, State
+from igrft.episodes.streams import Stream
 from igrft.episodes.synthetic import Item, Script, SyntheticCell
+from igrft.episodes.topics import episode_topics
 from igrft.types import Kind, Outcome
 
 
@@ -63,7 +66,7 @@ class Graph:
         return self.manager.start(Request(**wanted), self.clock)  # type: ignore[arg-type]
 
     def reset_done(self, success: bool = True, message: str = '') -> None:
-        self.manager.reset_done(success, message, 'stack them', self.clock)
+        self.manager.reset_done(success, message, 'stack them', 0, self.clock)
 
     def send(self, items: Sequence[Item]) -> None:
         for item in items:
@@ -381,3 +384,20 @@ def test_a_task_that_cannot_be_loaded_is_a_refusal(graph: Graph) -> None:
     graph.manager.load_task = broken
     with pytest.raises(RefusedError, match='sum to 2'):
         graph.start()
+
+
+def test_a_late_frame_of_the_old_layout_is_no_sign_of_life() -> None:
+    robot = named('robots', 'sim', RobotConfig)
+    stream = Stream(next(topic for topic in episode_topics(robot) if topic.name == 'joint_states'))
+
+    def at(seconds: int) -> bytes:
+        return b'\x00\x01\x00\x00' + struct.pack('<iI', seconds, 0)
+
+    stream.renew(frozen=True)
+    stream.take(at(1), 0.0, 0, check=False)
+    stream.require(2 * NANO)
+    assert not stream.fresh
+    stream.take(at(1), 0.1, 0, check=False)
+    assert not stream.fresh
+    stream.take(at(2), 0.2, 0, check=False)
+    assert stream.fresh

@@ -172,6 +172,7 @@ class SimNode(Node):
         if self._lockstep:
             self._tick()
         response.success = True
+        response.stamp = time_msg(self._cell.time)
         response.instruction = self._cell.task.config.instruction
         return response
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Record episodes: demonstrations, rollouts or corrected rollouts.
 
-    ros2 launch igrft collect.launch.py kind:=demonstration episodes:=20
+ros2 launch igrft collect.launch.py kind:=demonstration episodes:=20
 """
 
 from launch import LaunchDescription

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Success rate of a checkpoint, with its interval.
 
-    ros2 launch igrft evaluate.launch.py episodes:=100 split:=held_out
+ros2 launch igrft evaluate.launch.py episodes:=100 split:=held_out
 """
 
 from launch import LaunchDescription

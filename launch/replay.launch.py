@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Play an episode's bag on its topics, with the reward computed again and the console to watch it.
 
-    ros2 launch igrft replay.launch.py episode:=<folder of an episode>
+ros2 launch igrft replay.launch.py episode:=<folder of an episode>
 """
 
 from launch import LaunchDescription

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole loop: demonstrations, SFT, offline RL, human-in-the-loop rounds, evaluations.
 
-    ros2 launch igrft rl_loop.launch.py
-    ros2 launch igrft rl_loop.launch.py --show-args
+ros2 launch igrft rl_loop.launch.py
+ros2 launch igrft rl_loop.launch.py --show-args
 """
 
 from launch import LaunchDescription

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train one stage on the episodes that are there; no robot, no cameras.
 
-    ros2 launch igrft train.launch.py stage:=sft
+ros2 launch igrft train.launch.py stage:=sft
 """
 
 from launch import LaunchDescription

@@ -14,6 +14,8 @@ def generate_launch_description():
             node('arbiter_node', 'robot', lockstep=lockstep(), lockstep_teleop=listens_to_teleop()),
             node('safety_node', 'robot', lockstep=lockstep()),
             node('arm_node', 'robot', critical=False),
-            GroupAction([node('teleop_node', 'robot', 'teleop', lockstep=lockstep())], condition=IfCondition(is_device())),
+            GroupAction(
+                [node('teleop_node', 'robot', 'teleop', lockstep=lockstep())], condition=IfCondition(is_device())
+            ),
         ]
     )

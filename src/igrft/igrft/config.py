@@ -71,10 +71,9 @@ def parse(data: Mapping[str, Any], cls: type[T], where: str) -> T:
 
 
 @functools.cache
-def _adapter(cls: type[T]) -> TypeAdapter[T]:
+def _adapter(cls: Any) -> TypeAdapter[Any]:
     strict: Any = with_config(ConfigDict(extra='forbid'))
-    adapter: TypeAdapter[T] = TypeAdapter(strict(cls))
-    return adapter
+    return TypeAdapter(strict(cls))
 
 
 def load(path: Path | str, cls: type[T], overrides: Sequence[str] = ()) -> T:

@@ -192,6 +192,6 @@ def proprioception(
     w, x, y, z = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
     first = (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y))
     second = (2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x))
-    return np.concatenate(
-        [np.ravel(joint_positions), np.ravel(opening), np.ravel(position), first, second]
-    ).astype(np.float32)
+    return np.concatenate([np.ravel(joint_positions), np.ravel(opening), np.ravel(position), first, second]).astype(
+        np.float32
+    )

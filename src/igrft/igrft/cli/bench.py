@@ -62,7 +62,10 @@ def save(path: Path, figures: list[Figure]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     table = ['| figure | value | unit | n | commit |', '|---|---|---|---|---|']
     table += [f'| {r["figure"]} | {r["value"]:g} | {r["unit"]} | {r["n"]} | {r["commit"]} |' for r in rows.values()]
-    for target, text in ((path, json.dumps(list(rows.values()), indent=1)), (path.with_suffix('.md'), '\n'.join(table))):
+    for target, text in (
+        (path, json.dumps(list(rows.values()), indent=1)),
+        (path.with_suffix('.md'), '\n'.join(table)),
+    ):
         partial = target.with_name(f'.{target.name}.partial')
         partial.write_text(text + '\n')
         os.replace(partial, target)
@@ -74,7 +77,9 @@ RESULTS = Path('docs/benchmarks/loop/results.json')
 
 @app.command()
 def realtime(
-    episodes_dir: Annotated[Path, typer.Option(help='of a finished loop, for its newest checkpoint')] = Path('~/igrft_data'),
+    episodes_dir: Annotated[Path, typer.Option(help='of a finished loop, for its newest checkpoint')] = Path(
+        '~/igrft_data'
+    ),
     task: str = 'block_stacking',
     episodes: Annotated[int, typer.Option(min=1)] = 10,
     out: Out = RESULTS,
@@ -106,7 +111,9 @@ def realtime(
             Figure('control jitter, median', float(np.median(jitter)) * 100, '% of 20 ms', len(jitter)),
             Figure('control jitter, p99', float(np.percentile(jitter, 99)) * 100, '% of 20 ms', len(jitter)),
             Figure('messages lost in bags', lost, 'messages', recorded),
-            Figure('CPU of the graph without the trainer', statistics.mean(cpu) if cpu else float('nan'), 'cores', len(cpu)),
+            Figure(
+                'CPU of the graph without the trainer', statistics.mean(cpu) if cpu else float('nan'), 'cores', len(cpu)
+            ),
             Figure('memory of the graph, peak', usage.peak_mebi, 'MiB', 1),
             Figure('launch to first motion', first_motion, 's', 1),
         ],

@@ -21,10 +21,8 @@ from igrft.config import ConfigError, TaskConfig, named
 from igrft.rollout.curriculum import (
     CurriculumConfig,
     Phase,
-    Progress,
     ProgressError,
     Stage,
-    phases,
     settings,
 )
 from igrft.rollout.loop import Loop, LoopError, StageResult, Stopped
@@ -34,6 +32,7 @@ from igrft.ros.graph_backend import GraphBackend
 from igrft.ros.parameters import declare, parameter
 from igrft.ros.qos import LATCHED
 from igrft.types import Kind
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -49,7 +48,9 @@ class Parameters:
     split: str = parameter('in', 'layouts of the episodes', choices=('in', 'held_out'))
     rounds: int = parameter(-1, 'human-in-the-loop rounds; -1: as the curriculum says', minimum=-1)
     episodes: int = parameter(50, 'episodes of the plans collect and evaluate', minimum=1)
-    kind: str = parameter('demonstration', 'kind of episodes of the plan collect', choices=tuple(kind.value for kind in Kind))
+    kind: str = parameter(
+        'demonstration', 'kind of episodes of the plan collect', choices=tuple(kind.value for kind in Kind)
+    )
     checkpoint: str = parameter('', 'checkpoint folder of the plans collect, train and evaluate; empty: the newest')
     overrides: str = parameter('', 'key=value of the training configuration, separated by spaces')
 

@@ -80,7 +80,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         shift, scale, gate = self.condition(condition).chunk(3, -1)
         update: Tensor = self.body(self.norm(x) * (1 + scale) + shift)
-        return x + (1 + gate) * update
+        result: Tensor = x + (1 + gate) * update
+        return result
 
 
 class CompactFlow(Policy):

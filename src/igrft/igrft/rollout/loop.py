@@ -31,9 +31,7 @@ class Backend(Protocol):
 
     def run_episode(self, kind: Kind, seed: int) -> EpisodeResult: ...
 
-    def train(
-        self, stage: Stage, round_number: int, initial: str, on_progress: Callable[[float, str], None]
-    ) -> str:
+    def train(self, stage: Stage, round_number: int, initial: str, on_progress: Callable[[float, str], None]) -> str:
         """Train a stage from the recorded episodes and the ``initial`` checkpoint ('' for none).
 
         Returns:

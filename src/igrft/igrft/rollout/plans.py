@@ -65,7 +65,9 @@ def collect(config: CurriculumConfig, request: Request, folder: Path) -> Plan:
     kind = Kind(request.kind)
     seed = COLLECTION_SEED + int(time.time()) % 1_000_000 * 1000
     phase = Phase(f'collecting {kind.value} episodes', Stage.SFT, kind, request.episodes, seed)
-    return Plan('a collection', _served(phase, request, folder), folder / f'collect-{seed}.json', _path(request, folder, kind))
+    return Plan(
+        'a collection', _served(phase, request, folder), folder / f'collect-{seed}.json', _path(request, folder, kind)
+    )
 
 
 def train(config: CurriculumConfig, request: Request, folder: Path) -> Plan:
@@ -83,7 +85,9 @@ def evaluate(config: CurriculumConfig, request: Request, folder: Path) -> Plan:
     """Evaluation episodes of one checkpoint, on the curriculum's evaluation seeds."""
     phase = Phase('evaluation', Stage.HIL, Kind.EVALUATION, request.episodes, EVALUATION_SEED)
     path = _path(request, folder, Kind.EVALUATION)
-    return Plan(f'the evaluation of {path}', _served(phase, request, folder), folder / f'evaluate-{time.time_ns()}.json', path)
+    return Plan(
+        f'the evaluation of {path}', _served(phase, request, folder), folder / f'evaluate-{time.time_ns()}.json', path
+    )
 
 
 def _served(phase: Phase, request: Request, folder: Path) -> tuple[Phase, ...]:

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 from action_msgs.msg import GoalStatus
-from igrft_msgs.action import RunEpisode, TrainStage
-from igrft_msgs.srv import LoadCheckpoint
 from rclpy.action import ActionClient
 from rclpy.node import Node
 
 from igrft.rollout.curriculum import Stage
 from igrft.rollout.loop import EpisodeResult, LoopError, Stopped
 from igrft.types import Kind
+from igrft_msgs.action import RunEpisode, TrainStage
+from igrft_msgs.srv import LoadCheckpoint
 
 POLL = 0.1
 """[s] between looks at the stop flag while waiting."""
@@ -56,13 +56,9 @@ class GraphBackend:
     def run_episode(self, kind: Kind, seed: int) -> EpisodeResult:
         goal = RunEpisode.Goal(task=self._task, kind=kind.value, seed=seed, split=self._split)
         result = self._run(self._episode, goal, 'episode_node', lambda feedback: None)
-        return EpisodeResult(
-            result.episode_id, result.outcome, result.progress, result.steps, result.interventions
-        )
+        return EpisodeResult(result.episode_id, result.outcome, result.progress, result.steps, result.interventions)
 
-    def train(
-        self, stage: Stage, round_number: int, initial: str, on_progress: Callable[[float, str], None]
-    ) -> str:
+    def train(self, stage: Stage, round_number: int, initial: str, on_progress: Callable[[float, str], None]) -> str:
         goal = TrainStage.Goal(
             stage=stage.value,
             round=round_number,

@@ -44,7 +44,7 @@ ARGUMENTS: dict[str, Argument] = {
     'curriculum': Argument('quick', 'file of config/curriculum (quick, paper, smoke), or a path'),
     'stage': Argument('all', 'run one stage only', ('all', 'sft', 'offline_rl', 'hil')),
     'rounds': Argument('-1', 'human-in-the-loop rounds; -1: as the curriculum says'),
-    'split': Argument('in', 'layouts: in the demonstrations\' range, or held out', ('in', 'held_out')),
+    'split': Argument('in', "layouts: in the demonstrations' range, or held out", ('in', 'held_out')),
     'episodes_dir': Argument('~/igrft_data', 'where episodes, checkpoints, curves and the progress are kept'),
     'teleop': Argument(
         'operator',
@@ -52,15 +52,15 @@ ARGUMENTS: dict[str, Argument] = {
         ('operator', 'spacemouse', 'joy', 'keyboard', 'none'),
     ),
     'rtf': Argument('0', 'speed of the simulated cell: 1 real time, 4 four times, 0 lock-step (as fast as it goes)'),
-    'use_sim_time': Argument('auto', 'time from the clock topic; auto: in the simulated cell', ('auto', 'true', 'false')),
-    'console': Argument('true', 'serve the operator\'s web page', ('true', 'false')),
+    'use_sim_time': Argument(
+        'auto', 'time from the clock topic; auto: in the simulated cell', ('auto', 'true', 'false')
+    ),
+    'console': Argument('true', "serve the operator's web page", ('true', 'false')),
     'console_port': Argument('8080', 'port of the web page on the loopback address'),
     'log_level': Argument('warn', 'log level of every node', ('debug', 'info', 'warn', 'error', 'fatal')),
     'params_file': Argument('', 'parameters of the nodes in place of config/loop.yaml'),
     'episodes': Argument('50', 'number of episodes'),
-    'kind': Argument(
-        'demonstration', 'kind of the episodes', ('demonstration', 'rollout', 'correction', 'evaluation')
-    ),
+    'kind': Argument('demonstration', 'kind of the episodes', ('demonstration', 'rollout', 'correction', 'evaluation')),
     'checkpoint': Argument('', 'checkpoint folder; empty: the newest of the loop'),
     'overrides': Argument('', 'key=value of the training configuration, separated by spaces'),
     'episode': Argument('', 'episode folder to replay'),
@@ -73,8 +73,21 @@ FILES = {'robot': 'robots', 'task': 'tasks', 'policy': 'policies', 'curriculum':
 UPSTREAM = ('launch-prefix', 'launch-prefix-filter', 'emulate_tty', 'sigterm_timeout', 'sigkill_timeout')
 """Words that `ros2 launch` and its actions put among the arguments themselves."""
 
-GRAPH = ('namespace', 'robot', 'task', 'policy', 'split', 'episodes_dir', 'teleop', 'rtf', 'use_sim_time',
-         'console', 'console_port', 'log_level', 'params_file')  # fmt: skip
+GRAPH = (
+    'namespace',
+    'robot',
+    'task',
+    'policy',
+    'split',
+    'episodes_dir',
+    'teleop',
+    'rtf',
+    'use_sim_time',
+    'console',
+    'console_port',
+    'log_level',
+    'params_file',
+)
 """Arguments of everything that starts the graph."""
 
 
@@ -127,8 +140,15 @@ def sim_time() -> ParameterValue:
     """The nodes' ``use_sim_time``."""
     return ParameterValue(
         PythonExpression(
-            ["'", value('use_sim_time'), "' == 'true' or ('", value('use_sim_time'), "' == 'auto' and '",
-             value('robot'), "'.startswith('sim'))"]  # fmt: skip
+            [
+                "'",
+                value('use_sim_time'),
+                "' == 'true' or ('",
+                value('use_sim_time'),
+                "' == 'auto' and '",
+                value('robot'),
+                "'.startswith('sim'))",
+            ]
         ),
         value_type=bool,
     )

@@ -10,12 +10,12 @@ from typing import Any
 
 import psutil
 import rclpy
-from igrft_msgs.msg import Command, EpisodeStatus
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from igrft.ros.qos import EVENT, LATCHED
+from igrft_msgs.msg import Command, EpisodeStatus
 
 MEBI = 1024 * 1024
 

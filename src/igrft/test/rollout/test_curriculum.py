@@ -31,9 +31,7 @@ class FakeBackend:
         self.calls.append((kind.value, str(seed)))
         return EpisodeResult(f'{kind.value}-{seed}', 'success' if seed % 2 == 0 else 'timeout', 0.5, 10, 0)
 
-    def train(
-        self, stage: Stage, round_number: int, initial: str, on_progress: Callable[[float, str], None]
-    ) -> str:
+    def train(self, stage: Stage, round_number: int, initial: str, on_progress: Callable[[float, str], None]) -> str:
         self.calls.append(('train', stage.value, str(round_number), initial))
         on_progress(0.5, 'loss 1')
         return f'checkpoints/{stage.value}-{round_number}'
@@ -44,7 +42,9 @@ class FakeBackend:
 
 def run(tmp_path: Path, backend: FakeBackend, stop_after: int = 10**9, only: Stage | None = None) -> Loop:
     progress = Progress.open(tmp_path / 'loop.json', settings('stack', 'p', 'sim', SMALL))
-    loop = Loop(phases(SMALL), progress, backend, LineReporter(lambda line: None), lambda: len(backend.calls) >= stop_after)
+    loop = Loop(
+        phases(SMALL), progress, backend, LineReporter(lambda line: None), lambda: len(backend.calls) >= stop_after
+    )
     loop.run(only)
     return loop
 
@@ -53,7 +53,10 @@ def test_order_and_seeds() -> None:
     order = list(phases(SMALL))
     assert [p.stage for p in order if p.trains] == [Stage.SFT, Stage.OFFLINE_RL, Stage.HIL, Stage.HIL]
     recorded = [
-        seed for p in order if p.kind not in (None, Kind.EVALUATION) for seed in range(p.first_seed, p.first_seed + p.episodes)
+        seed
+        for p in order
+        if p.kind not in (None, Kind.EVALUATION)
+        for seed in range(p.first_seed, p.first_seed + p.episodes)
     ]
     assert recorded == list(range(3 + 2 + 2 * 2))
     assert len({(p.first_seed, p.episodes) for p in order if p.kind is Kind.EVALUATION}) == 1

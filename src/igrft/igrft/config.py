@@ -62,7 +62,8 @@ def parse(data: Mapping[str, Any], cls: type[T], where: str) -> T:
         raise ConfigError(f'{where}: expected a mapping of keys, found {type(data).__name__}')
     _check_keys(data, cls, where)
     try:
-        found: T = _adapter(cls).validate_python(dict(data))
+        hashable: Any = cls
+        found: T = _adapter(hashable).validate_python(dict(data))
         return found
     except ValidationError as error:
         first = error.errors()[0]

@@ -27,8 +27,16 @@ err = Console(stderr=True)
 
 Root = Annotated[
     Path,
-    typer.Option('--root', '-r', envvar='IGRFT_EPISODES_DIR', help='Folder with <task>/<utc>_<ulid>/.'),
+    typer.Option(
+        '--root',
+        '-r',
+        envvar='IGRFT_EPISODES_DIR',
+        help='Folder with <task>/<utc>_<ulid>/.',
+        callback=lambda path: path.expanduser(),
+    ),
 ]
+DEFAULT_ROOT = Path('~/igrft_data')
+"""What the launch files use, too."""
 Robot = Annotated[str, typer.Option(help='Name or path of a robot configuration; default the one in episode.yaml.')]
 _NUMBERS = ('seed', 'length', 'parts', 'takeovers', 'lost')
 _SHORT = 10
@@ -56,7 +64,7 @@ def _targets(root: Path, episodes: list[str]) -> list[Path]:
 
 @app.command('list')
 def list_episodes(
-    root: Root = Path('episodes'),
+    root: Root = DEFAULT_ROOT,
     task: Annotated[str | None, typer.Option(help='Only of this task.')] = None,
     kind: Annotated[Kind | None, typer.Option(help='Only of this kind.')] = None,
     outcome: Annotated[Outcome | None, typer.Option(help='Only of this outcome.')] = None,
@@ -100,7 +108,7 @@ def _row(entry: Entry, with_task: bool) -> tuple[str, ...]:
 @app.command()
 def show(
     episode: Annotated[str, typer.Argument(help='Path of an episode, or the end of its id.')],
-    root: Root = Path('episodes'),
+    root: Root = DEFAULT_ROOT,
 ) -> None:
     """Show what is known of one episode."""
     try:
@@ -139,7 +147,7 @@ def verify_episodes(
     episodes: Annotated[
         list[str] | None, typer.Argument(help='Paths or ids; default every episode below the root.')
     ] = None,
-    root: Root = Path('episodes'),
+    root: Root = DEFAULT_ROOT,
     robot: Robot = '',
 ) -> None:
     """Check every file, CRC, message, rate and counter; exit code 1 when anything is wrong."""
@@ -178,7 +186,7 @@ def recover_episodes(
     directories: Annotated[
         list[Path] | None, typer.Argument(help='Unfinished episodes; default all below the root.')
     ] = None,
-    root: Root = Path('episodes'),
+    root: Root = DEFAULT_ROOT,
     robot: Robot = '',
 ) -> None:
     """Turn what a killed recorder left into valid episodes; exit code 1 when one could not be saved."""
@@ -203,7 +211,7 @@ def recover_episodes(
 def label_episode(
     episode: Annotated[str, typer.Argument(help='Path of an episode, or the end of its id.')],
     outcome: Annotated[Outcome, typer.Argument(help='What it was.')],
-    root: Root = Path('episodes'),
+    root: Root = DEFAULT_ROOT,
     by: Annotated[str, typer.Option(help='Who says so.')] = 'console',
 ) -> None:
     """Set or correct an episode's outcome."""

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `igrft` command: episodes, pretraining, benchmarks. Every part is imported only when it is asked for."""
+"""The `igrft` command: what works on recorded episodes, and measuring. Running and training are launch files."""
 
 from __future__ import annotations
 
-import importlib
-
 import typer
+
+from igrft.cli import bench, episodes
 
 app = typer.Typer(
     name='igrft',
@@ -14,11 +14,5 @@ app = typer.Typer(
     help='Interaction-guided reinforced fine-tuning of vision-language-action policies.',
 )
 
-PARTS = {
-    'episodes': ('igrft.cli.episodes', 'list, show, verify and recover recorded episodes'),
-    'bench': ('igrft.cli.bench', 'measure the running loop'),
-}
-"""Subcommand → (module with a typer `app`, help)."""
-
-for _name, (_module, _help) in PARTS.items():
-    app.add_typer(importlib.import_module(_module).app, name=_name, help=_help)
+app.add_typer(episodes.app, name='episodes', help='list, show, verify, recover and label recorded episodes')
+app.add_typer(bench.app, name='bench', help='measure the running loop')

@@ -36,6 +36,7 @@ setup(
         *('mcap', 'numpy', 'opencv-python-headless', 'pydantic', 'pyyaml', 'rich', 'rosbags', 'typer', 'zstandard')
     ],
     extras_require={
+        'console': ['anyio', 'fastapi', 'uvicorn', 'websockets'],
         'train': ['safetensors', 'tensorboard', 'torch', 'transformers'],
         'test': ['hypothesis', 'pytest'],
     },

@@ -29,7 +29,7 @@ HEARTBEAT = 1.0
 MAX_CLIENTS = 8
 MAX_WIDTH = 960
 """[px] of a picture on the page."""
-JPEG_QUALITY = 80
+JPEG_QUALITY = 90
 HEADER = struct.Struct('<BBxxxxxxd')
 """A picture's header: kind 1, camera index, stamp [s]."""
 

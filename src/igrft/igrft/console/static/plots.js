@@ -2,6 +2,7 @@
 // Small live plots over the last half minute of the robot's time.
 
 const WINDOW = 30; // [s]
+const GAP = 1; // [s] without a sample that is not drawn over: nobody was looking
 const PLOTS = [
   { name: 'potential', low: 0, high: 1 },
   { name: 'reward' },
@@ -66,14 +67,14 @@ function draw({ name, low, high, touch }) {
   context.lineWidth = 2.5;
   context.lineJoin = 'round';
   context.beginPath();
-  let pen = false;
+  let pen = null;
   for (const sample of samples) {
     const value = sample[name];
-    if (value == null) pen = false;
+    if (value == null) pen = null;
     else {
-      if (pen) context.lineTo(x(sample.stamp), y(value));
+      if (pen !== null && sample.stamp - pen < GAP) context.lineTo(x(sample.stamp), y(value));
       else context.moveTo(x(sample.stamp), y(value));
-      pen = true;
+      pen = sample.stamp;
     }
   }
   context.stroke();
@@ -89,8 +90,9 @@ function spans(flag, each) {
   let from = null;
   samples.forEach((sample, index) => {
     if (sample[flag] && from === null) from = sample.stamp;
-    const next = samples[index + 1];
-    if (from !== null && !(next && next[flag])) {
+    const after = samples[index + 1];
+    const next = after && after.stamp - sample.stamp < GAP ? after : undefined;
+    if (from !== null && !next?.[flag]) {
       each(from, next?.stamp ?? sample.stamp);
       from = null;
     }

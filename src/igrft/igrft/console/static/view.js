@@ -43,7 +43,9 @@ export function show(state) {
   const mode = isStopped(state) ? 'stopped' : (state.driver?.mode ?? 'unknown');
   document.body.dataset.mode = mode;
   say('driver', DRIVERS[mode]);
-  say('driver-reason', mode === 'stopped' ? state.safety.text : (state.driver?.reason ?? 'arbiter_node has not reported'));
+  // A latched stop may carry the text of what came after it, e.g. that no command arrives.
+  const stopped = state.safety?.text.startsWith('emergency') ? state.safety.text : 'latched until it is reset';
+  say('driver-reason', mode === 'stopped' ? stopped : (state.driver?.reason ?? 'arbiter_node has not reported'));
   say('instruction', state.instruction);
   say('task', `${state.task.replaceAll('_', ' ')} on ${state.robot}`);
   episode(state.episode);
@@ -60,7 +62,8 @@ function episode(now) {
   if (now?.elapsed != null) {
     say('clock', `${now.elapsed.toFixed(1)} s`);
     bar('clock-bar', now.elapsed / now.max_duration);
-    say('episode-detail', `${now.kind}, seed ${now.seed}, ends at ${now.max_duration} s`);
+    say('episode-detail', `${now.kind}, seed ${now.seed}`);
+    at('clock').title = `ends at ${now.max_duration} s`;
   } else {
     say('clock', now?.outcome || '–');
     bar('clock-bar', 0);

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ from igrft_msgs.msg import Checkpoint as CheckpointMsg
 from igrft_msgs.msg import EpisodeStatus
 from igrft_msgs.srv import LoadCheckpoint
 
+REPORTED = ('temperature', 'interaction_probability', 'value', 'inference_time')
+
 
 @dataclass(frozen=True)
 class Parameters(Common):
@@ -43,19 +45,14 @@ class Parameters(Common):
     sigma_base: float = parameter(0.9, 'temperature above sigma_min where nothing is touched', minimum=0.0, maximum=3.0)
     alpha: float = parameter(0.8, 'share of sigma_base that an interaction takes away', minimum=0.0, maximum=1.0)
     sigma_min: float = parameter(0.1, 'least temperature', minimum=0.0, maximum=3.0)
-    evaluation_temperature: float = parameter(
-        -1.0, 'temperature in evaluation episodes; below 0: as in the others', minimum=-1.0, maximum=3.0
-    )
+    evaluation_temperature: float = parameter(-1.0, 'in evaluation episodes; below 0: as in the others', minimum=-1.0)
     require_episode: bool = parameter(True, 'answer only while an episode records; false answers always')
-    max_skew: float = parameter(
-        0.06, 'that the streams of one observation may differ by', unit='s', minimum=0.0, maximum=0.5
-    )
+    max_skew: float = parameter(0.06, 'between the streams of one observation', unit='s', minimum=0.0, maximum=0.5)
     autostart: bool = autostart_parameter()
 
 
 class PolicyNode(Lifecycle):
     """Wires topics to the observation assembler and the policy server."""
-
     def __init__(self) -> None:
         super().__init__('policy_node')
         self.p = declare(self, Parameters)
@@ -141,7 +138,7 @@ class PolicyNode(Lifecycle):
             self._server.submit(observation, self._fixed)
 
     def _on_chunk(self, chunk: ActionChunk) -> None:
-        self._answered, self._in_flight = self._in_flight, None
+        self._answered, self._in_flight, self._problem = self._in_flight, None, ''
         self._publish(chunk)
 
     def _publish(self, chunk: ActionChunk) -> None:
@@ -188,9 +185,10 @@ class PolicyNode(Lifecycle):
     def _health(self) -> Status:
         values: dict[str, Any] = {'checkpoint': self._server.checkpoint, **self._rate.report('chunks')}
         if self._last is not None:
-            names = ('temperature', 'interaction_probability', 'value', 'inference_time')
-            values.update({f.name: f'{getattr(self._last, f.name):.4f}' for f in fields(self._last) if f.name in names})
-        return Status('warn' if self._problem else 'ok', self._problem or 'ok', values)
+            values.update({name: f'{getattr(self._last, name):.4f}' for name in REPORTED})
+        waiting = self._streams.missing() if self._requested is not None and self._episode else ''
+        problem = waiting or self._problem
+        return Status('warn' if problem else 'ok', problem or 'ok', values)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -61,6 +61,10 @@ class ObservationStreams:
         """The newest complete observation at or after a stamp [s], if there is one."""
         return self._assembler.observation(not_before)
 
+    def missing(self) -> str:
+        """What keeps an observation from being made, '' if nothing does."""
+        return '; '.join(self._assembler.missing(self._node.get_clock().now().nanoseconds * 1e-9))
+
     def destroy(self) -> None:
         """Give the subscriptions back."""
         for subscription in self._subscriptions:

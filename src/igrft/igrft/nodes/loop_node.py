@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,6 +65,7 @@ class LoopNode(Node):
         self.stopping = threading.Event()
         self._status = self.create_publisher(String, 'loop/status', LATCHED.publisher)
         self._lines = LineReporter(self._say)
+        self._results: Callable[[], list[StageResult]] = list
 
     def _say(self, line: str) -> None:
         print(line, flush=True)
@@ -80,15 +82,16 @@ class LoopNode(Node):
         self._lines.end(phase, seconds, detail)
         self._publish(phase.name, 1.0, detail)
 
-    def _publish(self, phase: str, fraction: float, detail: str, results: list[StageResult] | None = None) -> None:
-        rows = [
-            {'stage': r.label, 'successes': r.success.successes, 'n': r.success.n,
-             'low': r.success.interval()[0], 'high': r.success.interval()[1]}
-            for r in results or []
-        ]  # fmt: skip
-        self._status.publish(
-            String(data=json.dumps({'phase': phase, 'fraction': fraction, 'detail': detail, 'results': rows}))
-        )
+    def _publish(self, phase: str, fraction: float, detail: str) -> None:
+        rows = []
+        for result in self._results():
+            low, high = result.success.interval()
+            success = result.success
+            rows.append(
+                {'stage': result.label, 'successes': success.successes, 'n': success.n, 'low': low, 'high': high}
+            )
+        status = {'phase': phase, 'fraction': fraction, 'detail': detail, 'results': rows}
+        self._status.publish(String(data=json.dumps(status)))
 
     def refuse_twin(self) -> None:
         """Refuse to run beside another loop of the same name in this ROS domain.
@@ -120,9 +123,10 @@ class LoopNode(Node):
         self._say(f'  curves      tensorboard --logdir {root / "tensorboard"}')
         backend = GraphBackend(self, task.name, v.split, self.stopping.is_set, v.overrides.split())
         loop = Loop(plan.phases, progress, backend, self, self.stopping.is_set)
+        self._results = loop.results
         began = time.monotonic()
         results = loop.run(None if v.stage == 'all' else Stage(v.stage))
-        self._publish('done', 1.0, '', results)
+        self._publish('done', 1.0, '')
         self._say(results_table(results, progress.seconds))
         self._say(f'finished, this run took {duration(time.monotonic() - began)}')
         return results

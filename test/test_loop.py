@@ -117,19 +117,3 @@ def test_ctrl_c_leaves_whole_bags_and_exit_code_0(launch, tmp_path: Path) -> Non
     assert loop.end(20) == 0, loop.output
     assert 'process has died' not in loop.output
     assert not list(tmp_path.glob('*/.*.partial')), 'a recording was left open'
-
-
-@pytest.mark.parametrize(
-    ('argument', 'hint'),
-    [
-        ('tsak:=x', "did you mean 'task'"),
-        ('task:=block_staking', "did you mean 'block_stacking'"),
-        ('policy:=compact_flo', "did you mean 'compact_flow'"),
-        ('robot:=sin', "did you mean 'sim'"),
-    ],
-)
-def test_unknown_words_name_the_nearest(launch, tmp_path: Path, argument: str, hint: str) -> None:  # type: ignore[no-untyped-def]
-    loop = launch(*smoke(tmp_path, argument))
-    code = loop.end()
-    assert hint in loop.output, loop.output
-    assert code != 0

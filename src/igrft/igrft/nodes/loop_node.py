@@ -87,9 +87,8 @@ class LoopNode(Node):
         for result in self._results():
             low, high = result.success.interval()
             success = result.success
-            rows.append(
-                {'stage': result.label, 'successes': success.successes, 'n': success.n, 'low': low, 'high': high}
-            )
+            counts = {'successes': success.successes, 'n': success.n}
+            rows.append({'stage': result.label, **counts, 'low': low, 'high': high})
         status = {'phase': phase, 'fraction': fraction, 'detail': detail, 'results': rows}
         self._status.publish(String(data=json.dumps(status)))
 

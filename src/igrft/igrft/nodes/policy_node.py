@@ -53,6 +53,7 @@ class Parameters(Common):
 
 class PolicyNode(Lifecycle):
     """Wires topics to the observation assembler and the policy server."""
+
     def __init__(self) -> None:
         super().__init__('policy_node')
         self.p = declare(self, Parameters)
@@ -102,8 +103,6 @@ class PolicyNode(Lifecycle):
         self.destroy_service(self._service)
         self.destroy_publisher(self._chunks)
 
-    # Requests
-
     def _on_episode(self, message: Any) -> None:
         recording = message.state == EpisodeStatus.STATE_RECORDING
         if recording and message.episode_id != self._episode:
@@ -147,8 +146,6 @@ class PolicyNode(Lifecycle):
         self._last = chunk
         self._rate.tick()
         self._chunks.publish(chunk_msg(chunk, self.p.policy, self.robot.base_frame))
-
-    # Checkpoints
 
     def _load(self, path: Path) -> Agent:
         found = checkpoints.load(path, robot_spec(self.robot))

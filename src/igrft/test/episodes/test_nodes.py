@@ -239,7 +239,7 @@ def test_rewards_online_are_the_rewards_offline(tmp_path: Path, client: Client, 
     with (
         episode_node(tmp_path, lockstep='true'),
         process('-m', 'igrft.nodes.reward_node'),
-        fake_cell('--lockstep', '--steps', '16', '--period', '0.05'),
+        fake_cell('--lockstep', '--steps', '16', '--period', '0.2'),
     ):
         client.until(lambda: 'reward_node' in client.node.get_node_names(), 'reward_node')
         client.until(lambda: client.node.count_publishers('interaction') == 1, 'its topics')

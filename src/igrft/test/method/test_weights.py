@@ -154,6 +154,6 @@ def test_the_critic_learns_both_heads_and_passes_no_gradient_down() -> None:
         optimiser.step()
     assert state.grad is None
     assert float(loss.accuracy) > 0.95
-    assert float((critic.value(state) - returns).square().mean()) < 0.2
+    assert float((critic.value(state) - returns).square().mean().detach()) < 0.2
     probability = critic.interaction_probability(state)
     assert bool(((probability >= 0) & (probability <= 1)).all())

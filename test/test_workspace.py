@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import re
@@ -120,3 +121,39 @@ def test_every_package_that_is_needed_is_pinned_and_installed() -> None:
         assert Version(installed.version).public == pinned[name]
         waiting += installed.requires or []
     assert {'torch', 'mujoco', 'colcon-core'} <= seen
+
+
+def imported(package: str) -> set[str]:
+    """The names of the top-level packages that the sources of a package import, absolute ones."""
+    found: set[str] = set()
+    for path in (ROOT / 'src' / package / package).rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found.update(alias.name.split('.')[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                found.add(node.module.split('.')[0])
+    return found - {package} - sys.stdlib_module_names
+
+
+def declared(package: str) -> set[str]:
+    """What a package declares: distributions in setup.py, ROS packages in package.xml."""
+    strings = [node.value for node in ast.walk(ast.parse((ROOT / 'src' / package / 'setup.py').read_text()))
+               if isinstance(node, ast.Constant) and isinstance(node.value, str)]  # fmt: skip
+    manifest = ElementTree.parse(ROOT / 'src' / package / 'package.xml').getroot()
+    depends = [item.text for item in manifest if item.tag.endswith('depend') and item.text]
+    return {canonicalize_name(one) for one in [*strings, *depends] if re.fullmatch(r'[A-Za-z][A-Za-z0-9_.-]*', one)}
+
+
+@pytest.mark.parametrize('package', ['igrft', 'igrft_sim'])
+def test_every_import_is_declared(package: str) -> None:
+    # Imported inside functions, for those who have them: the cell, and MoveIt on a robot.
+    optional = {'igrft': {'igrft_sim', 'mujoco', 'moveit'}, 'igrft_sim': set()}[package]
+    known = declared(package) | {canonicalize_name(name) for name in optional}
+    distributions = metadata.packages_distributions()
+    missing = {
+        name for name in imported(package)
+        if not {canonicalize_name(one) for one in [name, *distributions.get(name, [])]} & known
+    }  # fmt: skip
+    assert missing <= {'ament_index_python', 'starlette'}, (
+        f'{package} imports what it does not declare: {sorted(missing)}'
+    )

@@ -33,10 +33,12 @@ setup(
     ],
     python_requires='>=3.11',
     install_requires=[
-        *('mcap', 'numpy', 'opencv-python-headless', 'pydantic', 'pyyaml', 'rich', 'rosbags', 'typer', 'zstandard')
+        *('mcap', 'numpy', 'opencv-python-headless', 'psutil', 'pydantic', 'pyyaml', 'rich', 'rosbags', 'typer'),
+        'zstandard',
     ],
     extras_require={
         'console': ['anyio', 'fastapi', 'uvicorn', 'websockets'],
+        'devices': ['pyspacemouse', 'ruckig'],
         'train': ['safetensors', 'tensorboard', 'torch', 'transformers'],
         'test': ['hypothesis', 'pytest'],
     },

@@ -17,7 +17,7 @@ setup(
         (f'share/{PACKAGE}', ['package.xml']),
     ],
     python_requires='>=3.11',
-    install_requires=['igrft', 'mink', 'mujoco', 'numpy', 'pillow'],
+    install_requires=['daqp', 'igrft', 'mink', 'mujoco', 'numpy', 'pillow'],
     extras_require={'test': ['hypothesis', 'pytest']},
     zip_safe=False,
     maintainer='igrft maintainers',

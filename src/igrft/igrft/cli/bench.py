@@ -23,7 +23,7 @@ from igrft.rollout.statistics import Proportion
 from igrft.types import Source
 
 app = typer.Typer(no_args_is_help=True, help='measure the running loop')
-DOMAIN = 77
+DOMAIN = 97
 """ROS domain of the measurement, so that nothing else is measured."""
 
 
@@ -136,13 +136,14 @@ def curriculum(
         command = ['rl_loop.launch.py', f'task:={task}', f'curriculum:={name}', f'episodes_dir:={root}']
         with _launch(command, show=True) as process, Usage(process.pid, every=1.0) as usage:
             code = process.wait()
-        took = time.monotonic() - begin
         if code:
             raise typer.Exit(code)
         first_motion = (probe.trace.first_motion or time.monotonic()) - begin
     progress = json.loads((root / task / 'loop.json').read_text())
     figures = [
-        Figure(f'{name} curriculum, wall', took / 60, 'min', 1),
+        Figure(
+            f'{name} curriculum, all phases', sum(progress['seconds'].values()) / 60, 'min', len(progress['seconds'])
+        ),
         Figure(f'{name} curriculum, memory peak', usage.peak_mebi, 'MiB', 1),
         Figure(f'{name} curriculum, first motion', first_motion, 's', 1),
     ]

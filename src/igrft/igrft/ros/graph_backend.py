@@ -20,6 +20,8 @@ from igrft_msgs.srv import LoadCheckpoint
 
 POLL = 0.1
 """[s] between looks at the stop flag while waiting."""
+GONE = 10.0
+"""[s] without a server after which its answer is not waited for any more."""
 
 
 class GraphBackend:
@@ -80,17 +82,19 @@ class GraphBackend:
 
     def load(self, checkpoint: str) -> None:
         self._available(self._load.service_is_ready, 'policy_node', 'policy_node/load_checkpoint')
-        answer = self._wait(self._load.call_async(LoadCheckpoint.Request(path=checkpoint)))
+        future = self._load.call_async(LoadCheckpoint.Request(path=checkpoint))
+        answer = self._wait(future, self._load.service_is_ready, 'policy_node')
         if not answer.success:
             raise LoopError(f'policy_node refused {checkpoint}: {answer.message}')
 
     def _run(self, client: Any, goal: Any, server: str, on_feedback: Callable[[Any], None]) -> Any:
         self._available(client.server_is_ready, server, client._action_name)
-        handle = self._wait(client.send_goal_async(goal, feedback_callback=on_feedback))
+        future = client.send_goal_async(goal, feedback_callback=on_feedback)
+        handle = self._wait(future, client.server_is_ready, server)
         if not handle.accepted:
             raise LoopError(f'{server} refused the goal {goal}; its log says why')
         try:
-            answer = self._wait(handle.get_result_async())
+            answer = self._wait(handle.get_result_async(), client.server_is_ready, server)
         except Stopped:
             handle.cancel_goal_async()
             raise
@@ -113,10 +117,15 @@ class GraphBackend:
                 )
             pause.wait(POLL)
 
-    def _wait(self, future: Any) -> Any:
+    def _wait(self, future: Any, alive: Callable[[], bool], server: str) -> Any:
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
+        seen = time.monotonic()
         while not done.wait(POLL):
             if self._stopping():
                 raise Stopped
+            if alive():
+                seen = time.monotonic()
+            elif time.monotonic() - seen > GONE:
+                raise LoopError(f'{server} is gone for {GONE:g} s and never answered; its log says why')
         return future.result()

@@ -172,6 +172,15 @@ def test_what_changed_is_what_is_done(workspace: Workspace, change: str, work: l
     assert workspace.asked() == work
 
 
+@pytest.mark.parametrize(('folder', 'work'), [('build', 1), ('install', 1), ('.venv', 3)])
+def test_a_folder_that_was_deleted_is_made_again(workspace: Workspace, folder: str, work: int) -> None:
+    workspace.run('true')
+    shutil.rmtree(workspace.root / folder)
+    workspace.asked()
+    assert workspace.run('true').returncode == 0
+    assert workspace.asked() == ['venv', 'pip', 'colcon'][-work:]
+
+
 def test_a_python_without_wheels_is_refused_by_name(workspace: Workspace) -> None:
     refused = workspace.run('true', IGRFT_PYTHON='/bin/false')
     assert refused.returncode == 1 and '3.11 and 3.12' in refused.stderr and 'python3.12-venv' in refused.stderr

@@ -34,4 +34,4 @@ find_ros # sets ros (empty: from wheels) and ros_setup (empty: already sourced, 
 packages=$(packages_stamp)
 stands "$venv/.packages_stamp" "$packages" || install_packages
 build=$(build_stamp)
-stands "$venv/.build_stamp" "$build" && [[ -f $venv/.environment.sh ]] || build_workspace
+built && stands "$venv/.build_stamp" "$build" || build_workspace

@@ -24,6 +24,8 @@ installed_ros() { # the setup file of a ROS 2 below /opt/ros, or nothing
   return 0
 }
 
+built() { [[ -f $root/.venv/.environment.sh && -f $root/install/local_setup.bash && -d $root/build ]]; }
+
 packages_stamp() { # the lists of packages, the place (a venv cannot be moved), the ROS 2 below
   (cd "$root/tools/pip_ros" && cksum requirements*.txt constraints.txt packages.sh)
   printf '%s\n' "$root" "${IGRFT_OUTER_ROS:-$(installed_ros)}"

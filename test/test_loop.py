@@ -17,7 +17,7 @@ import pytest
 from igrft.episodes.catalog import iterate
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-DOMAIN = 40 + os.getpid() % 50
+DOMAIN = int(os.environ['ROS_DOMAIN_ID'])
 
 
 class Launch:

@@ -33,7 +33,7 @@ from igrft.ros.messages import image_msg
 from igrft_msgs.msg import EpisodeStatus, Intervention, SafetyStatus, TeleopEvent
 from igrft_msgs.srv import StartEpisode
 
-DOMAIN = 160 + os.getpid() % 60
+DOMAIN = int(os.environ['ROS_DOMAIN_ID'])
 PATIENCE = 40.0
 """[s] far above what anything here takes"""
 

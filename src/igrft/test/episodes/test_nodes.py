@@ -36,7 +36,7 @@ from igrft_msgs.action import RunEpisode
 from igrft_msgs.msg import EpisodeStatus
 from igrft_msgs.srv import LabelEpisode, StartEpisode, StopEpisode
 
-DOMAIN = 140 + os.getpid() % 60
+DOMAIN = int(os.environ['ROS_DOMAIN_ID'])
 PATIENCE = 30.0
 """[s] that a loaded machine may take for anything."""
 

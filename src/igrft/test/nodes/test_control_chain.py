@@ -31,7 +31,7 @@ from igrft_msgs.msg import (
     Teleop,
 )
 
-DOMAIN = 141
+DOMAIN = int(os.environ['ROS_DOMAIN_ID'])
 PATIENCE = 10.0
 """[s] until something that must happen counts as not happening; far above what it takes"""
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ from igrft.ros import messages, qos
 from igrft_msgs.action import MoveTo
 from igrft_msgs.msg import Intervention, TaskState, Teleop, TeleopEvent
 
-DOMAIN = 142
+DOMAIN = int(os.environ['ROS_DOMAIN_ID'])
 PATIENCE = 20.0
 """[s] far above what anything here takes"""
 

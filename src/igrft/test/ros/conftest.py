@@ -9,8 +9,8 @@ import pytest
 import rclpy
 from rclpy.context import Context
 
-# Each test process has a domain of its own, so that parallel runs do not hear each other.
-DOMAIN = 102 + os.getpid() % 30
+# The pytest process's own domain, claimed in the workspace's conftest.py.
+DOMAIN = int(os.environ['ROS_DOMAIN_ID'])
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from types import TracebackType
 
 STAND_IN = Path(__file__).resolve().parents[1]
 ROS2 = STAND_IN.parent / 'bin' / 'ros2'
-# Domains that neither the default nor a person is likely to use; one test process has one.
-DOMAIN = 40 + os.getpid() % 60
+# The pytest process's own domain, claimed in conftest.py.
+DOMAIN = int(os.environ['ROS_DOMAIN_ID'])
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

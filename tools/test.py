@@ -7,6 +7,7 @@ With arguments, pytest alone runs with them. Without, everything runs even after
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,9 @@ def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
     if arguments:
         os.execvp('pytest', ['pytest', *arguments])
+    if shutil.which('fastdds'):
+        # Processes that a test killed leave shared memory behind, which may disturb those that come later.
+        subprocess.run(['fastdds', 'shm', 'clean'], stdout=subprocess.DEVNULL)
     started, total, wrong = time.monotonic(), Counter[str](), []
     for title, command in CHECKS.items():
         section(title)

@@ -23,7 +23,7 @@ from igrft.rollout.statistics import Proportion
 from igrft.types import Source
 
 app = typer.Typer(no_args_is_help=True, help='measure the running loop')
-DOMAIN = 97
+DOMAIN = 100
 """ROS domain of the measurement, so that nothing else is measured."""
 
 

@@ -197,4 +197,4 @@ class ArbiterNode(Node):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return spin(ArbiterNode, argv)
+    return spin(ArbiterNode, argv, urgent=True)

@@ -191,4 +191,4 @@ class SafetyNode(Node):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return spin(SafetyNode, argv)
+    return spin(SafetyNode, argv, urgent=True)

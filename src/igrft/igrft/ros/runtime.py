@@ -7,6 +7,7 @@ can send a last zero or close its bag before it goes.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -25,12 +26,15 @@ from igrft.ros.lifecycle import Lifecycle
 
 EXPECTED = (ValueError, OSError, RuntimeError, KeyError, ImportError)
 """Errors whose text tells the user enough; anything else is a defect and comes with its traceback."""
+URGENT = -15
+"""Nice value of the control chain, where the system lets a process take it."""
 
 
 def spin(
     factory: Callable[[], Node],
     argv: Sequence[str] | None = None,
     executor: Callable[[], Executor] = QuietExecutor,
+    urgent: bool = False,
 ) -> int:
     """Run a node until SIGINT, SIGTERM or the context's shutdown.
 
@@ -38,17 +42,19 @@ def spin(
         factory: builds the node (its class).
         argv: command line with ``--ros-args``; None is ``sys.argv``.
         executor: what to spin it in.
+        urgent: a node of the control chain: it goes before inference and recording when they want the same core.
 
     Returns:
         The exit code: 0 after an orderly end, 1 after an error.
     """
-    rclpy.init(
-        args=list(argv) if argv is not None else None, signal_handler_options=SignalHandlerOptions.NO
-    )
+    allowed = not urgent or _go_first()
+    rclpy.init(args=list(argv) if argv is not None else None, signal_handler_options=SignalHandlerOptions.NO)
     node: Node | None = None
     try:
         with _Signals() as signals:
             node = factory()
+            if not allowed:
+                node.get_logger().info(f'runs without nice {URGENT}; to allow it, raise RLIMIT_NICE (ulimit -e)')
             if isinstance(node, Lifecycle) and not signals.stopped.is_set():
                 node.autostart()
             _spin(node, executor(), signals)
@@ -64,6 +70,15 @@ def spin(
         return 1
     finally:
         _leave(node)
+
+
+def _go_first() -> bool:
+    """Take :data:`URGENT`, before ROS starts its threads, which inherit it; False where the system forbids it."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, URGENT)
+    except PermissionError:
+        return False
+    return True
 
 
 def _spin(node: Node, executor: Executor, signals: _Signals) -> None:

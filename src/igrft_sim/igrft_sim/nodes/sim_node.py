@@ -186,7 +186,7 @@ class SimNode(Node):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return spin(SimNode, argv)
+    return spin(SimNode, argv, urgent=True)
 
 
 if __name__ == '__main__':

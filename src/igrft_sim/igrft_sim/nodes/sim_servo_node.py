@@ -158,7 +158,7 @@ class SimServoNode(Node):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return spin(SimServoNode, argv)
+    return spin(SimServoNode, argv, urgent=True)
 
 
 if __name__ == '__main__':

@@ -188,6 +188,8 @@ class SafetyNode(Node):
     def close(self) -> None:
         """The last thing said is a standstill."""
         self._halt(self.filter.halt(text='the safety node ends'))
+        if not self._outputs.delivered():
+            self.get_logger().error('the servo did not confirm the last zero twist; it halts by its own time-out')
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
+from rclpy.duration import Duration
 from rclpy.node import Node
 from std_msgs.msg import Header
 
@@ -20,6 +21,8 @@ from igrft_msgs.msg import Command, GripperCommand, Intervention
 
 GRIPPER_REPEAT = 0.2
 """[s] between repetitions of an unchanged gripper command in real time"""
+DELIVERY = 1.0
+"""[s] at most for the last twist to arrive"""
 
 
 class ArbiterOutputs:
@@ -91,6 +94,11 @@ class SafetyOutputs:
         """One twist an arm."""
         for publisher, twist in zip(self._twists, inputs.twists_of(action), strict=True):
             publisher.publish(messages.twist_msg(twist, stamp, self._frame_id))
+
+    def delivered(self) -> bool:
+        """Wait until every servo has the last twist: a publisher that goes at once takes it along."""
+        patience = Duration(seconds=DELIVERY)
+        return all(publisher.wait_for_all_acked(patience) for publisher in self._twists)
 
     def grippers(self, action: Float32, stamp: Time) -> None:
         """The openings; in real time only news is sent at once.

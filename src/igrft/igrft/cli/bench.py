@@ -102,8 +102,9 @@ def realtime(
     periods = np.concatenate([np.diff(ticks)[2:] for ticks in probe.trace.ticks if len(ticks) > 3])
     jitter = np.abs(periods * robot.control_rate - 1.0)
     per_step = round(robot.control_rate / robot.policy_rate)
-    steps = [sources[i : i + per_step] for sources in probe.trace.sources for i in range(0, len(sources), per_step)]
-    missed = sum(1 for step in _after_first_policy(steps) if all(s == Source.HOLD for s in step))
+    driven = [_while_driven(sources) for sources in probe.trace.sources]
+    steps = [sources[i : i + per_step] for sources in driven for i in range(0, len(sources), per_step)]
+    missed = sum(1 for step in steps if all(source == Source.HOLD for source in step))
     save(
         out,
         [
@@ -210,9 +211,11 @@ def _cpu_while_recording(process, probe, usage, episodes: int) -> list[float]:  
     return cores[:-1]
 
 
-def _after_first_policy(steps: list[list[int]]) -> list[list[int]]:
-    begun = next((i for i, step in enumerate(steps) if Source.POLICY in step), len(steps))
-    return steps[begun:]
+def _while_driven(sources: list[int]) -> list[int]:
+    """From the policy's first command to its last: before and after it nobody is meant to drive."""
+    begin = next((i for i, source in enumerate(sources) if source == Source.POLICY), len(sources))
+    end = next((i for i, source in enumerate(reversed(sources)) if source == Source.POLICY), 0)
+    return sources[begin : len(sources) - end]
 
 
 def _newest_checkpoint(folder: Path) -> str:

@@ -152,6 +152,7 @@ def test_a_stop_that_nobody_confirms_is_called_that(page: chromium.Page, bridge:
     page.click('#stop')
     page.wait(says('#messages', 'nobody listens to e_stop Use the hardware stop'))
     page.wait(says('#messages', 'The stop is not confirmed. Use the hardware stop.'))
+    assert ('e_stop',) in bridge.calls
 
 
 def test_refusals_are_shown_in_the_words_of_the_robot(page: chromium.Page, bridge: FakeBridge):

@@ -53,7 +53,7 @@ def test_find_by_path_and_by_the_end_of_the_id(three: list[Path], tmp_path: Path
     assert find(tmp_path, str(three[0])) == three[0]
     assert find(tmp_path, three[1].name[-8:]) == three[1]
     with pytest.raises(EpisodeError, match='0 episodes'):
-        find(tmp_path, 'XXXXXXXX')
+        find(tmp_path, 'ZZZZZZZZ')
 
 
 def test_relabel(three: list[Path]) -> None:
@@ -70,7 +70,7 @@ def test_list_show_label(three: list[Path], tmp_path: Path) -> None:
     assert shown.exit_code == 0 and 'executed_action' in shown.output and 'human' in shown.output
     assert from_command.invoke(app, ['label', str(three[0]), 'failure']).exit_code == 0
     assert read_meta(three[0]).outcome is Outcome.FAILURE
-    missing = from_command.invoke(app, ['show', 'XXXXXXXX', '-r', str(tmp_path)])
+    missing = from_command.invoke(app, ['show', 'ZZZZZZZZ', '-r', str(tmp_path)])
     assert missing.exit_code == 1 and '0 episodes' in missing.output
 
 

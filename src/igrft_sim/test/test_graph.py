@@ -24,6 +24,7 @@ from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
 
 from igrft.ros import qos  # noqa: E402
+from igrft.ros.asking import Repeated  # noqa: E402
 from igrft.ros.messages import nanoseconds_of, twist_msg  # noqa: E402
 from igrft.types import Kind  # noqa: E402
 from igrft_msgs.msg import EpisodeStatus, GripperCommand, ServoStatus, SubtaskMark, TaskState, Teleop  # noqa: E402
@@ -134,9 +135,10 @@ class Graph:
         )
 
     def call_reset(self, **request):
-        future = self.node.reset.call_async(ResetCell.Request(**request))
-        self.until(future.done, 'the reset')
-        return future.result()
+        message = ResetCell.Request(**request)
+        ask = Repeated(lambda: self.node.reset.call_async(message), self.node.reset.service_is_ready)
+        self.until(lambda: ask.answer() is not None, 'the reset')
+        return ask.answer()
 
     def end(self):
         """SIGINT to all; the exit codes."""

@@ -14,6 +14,7 @@ from rclpy.node import Node
 
 from igrft.rollout.curriculum import Stage
 from igrft.rollout.loop import EpisodeResult, LoopError, Stopped
+from igrft.ros.asking import Goal, Repeated
 from igrft.types import Kind
 from igrft_msgs.action import RunEpisode, TrainStage
 from igrft_msgs.srv import LoadCheckpoint
@@ -82,24 +83,27 @@ class GraphBackend:
 
     def load(self, checkpoint: str) -> None:
         self._available(self._load.service_is_ready, 'policy_node', 'policy_node/load_checkpoint')
-        future = self._load.call_async(LoadCheckpoint.Request(path=checkpoint))
-        answer = self._wait(future, self._load.service_is_ready, 'policy_node')
+        request = LoadCheckpoint.Request(path=checkpoint)
+        ask = Repeated(lambda: self._load.call_async(request), self._load.service_is_ready)
+        answer = self._wait(ask, self._load.service_is_ready, 'policy_node')
         if not answer.success:
             raise LoopError(f'policy_node refused {checkpoint}: {answer.message}')
 
-    def _run(self, client: Any, goal: Any, server: str, on_feedback: Callable[[Any], None]) -> Any:
+    def _run(self, client: Any, message: Any, server: str, on_feedback: Callable[[Any], None]) -> Any:
         self._available(client.server_is_ready, server, client._action_name)
-        future = client.send_goal_async(goal, feedback_callback=on_feedback)
-        handle = self._wait(future, client.server_is_ready, server)
-        if not handle.accepted:
-            raise LoopError(f'{server} refused the goal {goal}; its log says why')
+        goal = Goal(client, message, on_feedback)
+        handle = goal.handle(self._wait(goal.acceptance, client.server_is_ready, server))
+        if handle is None:
+            raise LoopError(f'{server} refused the goal {message}; its log says why')
         try:
-            answer = self._wait(handle.get_result_async(), client.server_is_ready, server)
+            answer = self._wait(goal.result(handle), client.server_is_ready, server)
         except Stopped:
             handle.cancel_goal_async()
             raise
         if answer.status == GoalStatus.STATUS_CANCELED:
             raise Stopped
+        if answer.status == GoalStatus.STATUS_UNKNOWN:
+            raise LoopError(f'{server} refused the goal {message}; its log says why')
         if not answer.result.success:
             raise LoopError(f'{server}: {answer.result.message}')
         return answer.result
@@ -117,15 +121,13 @@ class GraphBackend:
                 )
             pause.wait(POLL)
 
-    def _wait(self, future: Any, alive: Callable[[], bool], server: str) -> Any:
-        done = threading.Event()
-        future.add_done_callback(lambda _: done.set())
+    def _wait(self, ask: Repeated, alive: Callable[[], bool], server: str) -> Any:
         seen = time.monotonic()
-        while not done.wait(POLL):
+        while (answer := ask.answer(POLL)) is None:
             if self._stopping():
                 raise Stopped
             if alive():
                 seen = time.monotonic()
             elif time.monotonic() - seen > GONE:
                 raise LoopError(f'{server} is gone for {GONE:g} s and never answered; its log says why')
-        return future.result()
+        return answer

@@ -22,6 +22,7 @@ from igrft.episodes.metadata import QosProfile, qos_profile
 from igrft.episodes.states import Request
 from igrft.episodes.topics import TopicSpec
 from igrft.ros import qos
+from igrft.ros.asking import AGAIN
 from igrft.ros.messages import nanoseconds_of
 from igrft_msgs.srv import ResetCell
 
@@ -115,29 +116,33 @@ class ResetClient:
         self._on_done = on_done
         self._request: ResetCell.Request | None = None
         self._deadline = 0.0
+        self._again = 0.0
         self._asked = 0
 
     def ask(self, request: Request) -> None:
         """Send the request as soon as there is a server."""
         self._request = ResetCell.Request(task=request.task, seed=request.seed, split=request.split or 'in')
         self._deadline = time.monotonic() + RESET_PATIENCE
+        self._again = 0.0
         self._asked += 1
         self.poll()
 
     def poll(self) -> None:
-        """Let time pass."""
-        if self._request is None:
+        """Let time pass. An answer may get lost (see :mod:`.asking`): then the cell is reset once more."""
+        if self._request is None or time.monotonic() < self._again:
             return
         if self._client.service_is_ready():
-            request, self._request = self._request, None
+            self._again = time.monotonic() + AGAIN
+            self._asked += 1
             number = self._asked
-            self._client.call_async(request).add_done_callback(lambda f: self._answered(number, f))
+            self._client.call_async(self._request).add_done_callback(lambda f: self._answered(number, f))
         elif time.monotonic() > self._deadline:
             self._request = None
             self._on_done(False, "no server of 'reset'; start sim_node or arm_node, or set call_reset to false", '', 0)
 
     def _answered(self, number: int, future: Any) -> None:
-        if number == self._asked:  # else an episode that was given up asked for it
+        if number == self._asked:  # else an episode that was given up asked for it, or the cell was reset again
+            self._request = None
             answer = future.result()
             self._on_done(answer.success, answer.message, answer.instruction, nanoseconds_of(answer.stamp))
 

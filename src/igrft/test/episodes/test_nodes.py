@@ -31,6 +31,7 @@ from igrft.episodes.recover import recover
 from igrft.episodes.schema import NANO, read_meta
 from igrft.episodes.verify import Report, verify
 from igrft.reward.hybrid import HybridConfig
+from igrft.ros.asking import Goal, Repeated
 from igrft.types import Outcome
 from igrft_msgs.action import RunEpisode
 from igrft_msgs.msg import EpisodeStatus
@@ -39,6 +40,9 @@ from igrft_msgs.srv import LabelEpisode, StartEpisode, StopEpisode
 DOMAIN = int(os.environ['ROS_DOMAIN_ID'])
 PATIENCE = 30.0
 """[s] that a loaded machine may take for anything."""
+
+RUNNING: list[subprocess.Popen[str]] = []
+"""What the test at hand has started."""
 
 
 class Client:
@@ -65,17 +69,29 @@ class Client:
     def until(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + PATIENCE
         while not condition():
-            assert time.monotonic() < deadline, f'waited {PATIENCE} s for {what}'
+            if time.monotonic() > deadline:
+                ends = {' '.join(map(str, p.args)): p.poll() for p in RUNNING}
+                for p in RUNNING:
+                    p.send_signal(signal.SIGABRT)  # faulthandler writes where it stands
+                    p.wait(PATIENCE)
+                pytest.fail(
+                    f'waited {PATIENCE} s for {what}; processes and their exit codes: {ends}; '
+                    f'nodes: {self.node.get_node_names()}'
+                )
             self.executor.spin_once(timeout_sec=0.1)
 
     def result(self, future: Any, what: str) -> Any:
         self.until(future.done, what)
         return future.result()
 
+    def answer(self, ask: Repeated, what: str) -> Any:
+        self.until(lambda: ask.answer() is not None, what)
+        return ask.answer()
+
     def goal(self, **goal: Any) -> Any:
         self.until(self.action.server_is_ready, 'run_episode')
-        request = RunEpisode.Goal(**{'task': 'block_stacking', 'kind': 'correction'} | goal)
-        return self.result(self.action.send_goal_async(request), 'acceptance')
+        sent = Goal(self.action, RunEpisode.Goal(**{'task': 'block_stacking', 'kind': 'correction'} | goal))
+        return sent.handle(self.answer(sent.acceptance, 'acceptance'))
 
     def run(self, **goal: Any) -> Any:
         return self.result(self.goal(**goal).get_result_async(), 'the episode')
@@ -83,7 +99,8 @@ class Client:
     def call(self, name: str, **request: Any) -> Any:
         client = self.services[name]
         self.until(client.service_is_ready, name)
-        return self.result(client.call_async(client.srv_type.Request(**request)), name)
+        message = client.srv_type.Request(**request)
+        return self.answer(Repeated(lambda: client.call_async(message), client.service_is_ready), name)
 
     def state(self, state: int) -> None:
         self.until(lambda: bool(self.states) and self.states[-1].state == state, f'state {state}')
@@ -103,10 +120,12 @@ def client() -> Iterator[Client]:
 @contextmanager
 def process(*command: str, stop: int = signal.SIGINT) -> Iterator[subprocess.Popen[str]]:
     environment = os.environ | {'ROS_DOMAIN_ID': str(DOMAIN)}
-    running = subprocess.Popen([sys.executable, *command], env=environment)
+    running = subprocess.Popen([sys.executable, '-X', 'faulthandler', *command], env=environment)
+    RUNNING.append(running)
     try:
         yield running
     finally:
+        RUNNING.remove(running)
         if running.poll() is None:
             running.send_signal(stop)
         running.wait(PATIENCE)
@@ -159,6 +178,11 @@ def test_lockstep_episodes_are_complete_and_the_services_work(
         assert node.wait(PATIENCE) == 0
 
 
+def frames(episode: Path) -> int:
+    """How many front images a bag holds; unlike steps they do not end at a hole."""
+    return sum(1 for _ in EpisodeBag(episode).decoded({'camera/front/image_raw'}))
+
+
 FAULTS = {
     'missing:camera/wrist/image_raw': "'camera/wrist/image_raw' is silent: nobody publishes it",
     'encoding:camera/front/image_raw': "'camera/front/image_raw' has encoding 'bgr8'",
@@ -181,9 +205,7 @@ def test_a_bad_stream_is_named_and_nothing_is_recorded(tmp_path: Path, client: C
                 assert list(tmp_path.glob('*/*')) == []
 
 
-def test_in_real_time_nothing_is_lost_and_the_offered_qos_is_known(
-    tmp_path: Path, client: Client, cell_robot: RobotConfig
-) -> None:
+def test_in_real_time_nothing_is_lost_and_the_offered_qos_is_known(tmp_path: Path, client: Client) -> None:
     with episode_node(tmp_path), fake_cell('--steps', '20', '--endless'):
         assert client.call('start', task='block_stacking', kind='rollout').success
         client.state(EpisodeStatus.STATE_RECORDING)
@@ -195,7 +217,7 @@ def test_in_real_time_nothing_is_lost_and_the_offered_qos_is_known(
         meta = read_meta(Path(stopped.path))
         assert meta.outcome is Outcome.SUCCESS
         assert meta.lost == 0
-        assert len(read_episode(Path(stopped.path), cell_robot).stamps) >= 5
+        assert frames(Path(stopped.path)) >= 5
 
 
 def test_sigint_closes_the_bag(tmp_path: Path, client: Client, cell_robot: RobotConfig) -> None:
@@ -210,7 +232,7 @@ def test_sigint_closes_the_bag(tmp_path: Path, client: Client, cell_robot: Robot
     assert entry.meta.outcome is Outcome.UNLABELLED
     assert partials(tmp_path) == []
     report = verify(entry.path, cell_robot)
-    assert flaws(report) == [] and report.steps >= 5
+    assert flaws(report) == [] and frames(entry.path) >= 5
 
 
 def test_sigkill_loses_the_last_second_at_most(tmp_path: Path, client: Client, cell_robot: RobotConfig) -> None:

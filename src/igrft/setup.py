@@ -37,6 +37,7 @@ setup(
         'zstandard',
     ],
     extras_require={
+        'bench': ['matplotlib'],
         'console': ['anyio', 'fastapi', 'uvicorn', 'websockets'],
         'devices': ['pyspacemouse', 'ruckig'],
         'train': ['safetensors', 'tensorboard', 'torch', 'transformers'],

@@ -56,7 +56,12 @@ class CellEnv:
         return self.observe()
 
     def step(self, action: npt.ArrayLike) -> tuple[Observation, TaskState]:
-        """Carry out one action [7] for one policy step."""
+        """Carry out one action [7] for one policy step, and look."""
+        state = self.act(action)
+        return self.observe(), state
+
+    def act(self, action: npt.ArrayLike) -> TaskState:
+        """As :meth:`step`, without rendering."""
         wanted = np.asarray(action, np.float32).ravel()
         position = self.cell.ee_pose[:3]
         executed = wanted if self._safety is None else self._safety(wanted, position, self.dt)
@@ -66,7 +71,7 @@ class CellEnv:
         self.cell.advance(target, self.executed[6:7], self.dt)
         state = self.cell.task_state()
         self.succeeded = self._hold.update(state.success) or self.succeeded
-        return self.observe(), state
+        return state
 
     def observe(self) -> Observation:
         """What the policy sees now, in the precision in which it sees it over topics."""

@@ -83,11 +83,26 @@ class Agent:
         Raises:
             PolicyError: an observation does not fit the policy.
         """
+        return self.act_on(
+            observation_inputs(observations, self.policy.spec),
+            [observation.stamp for observation in observations],
+            generators,
+            fixed_temperature,
+        )
+
+    @torch.no_grad()
+    def act_on(
+        self,
+        inputs: Inputs,
+        stamps: Sequence[float],
+        generators: Sequence[torch.Generator] | None = None,
+        fixed_temperature: float | None = None,
+    ) -> list[ActionChunk]:
+        """As :meth:`act`, from inputs made before (their features, where there are any, are not computed again)."""
         begin = time.perf_counter()
-        inputs = observation_inputs(observations, self.policy.spec)
         if self.policy.caches_features or self.critic is not None:
             inputs = Inputs(inputs.proprio, inputs.instructions, self.policy.features(inputs), inputs.images)
-        unknown = torch.full((len(observations),), float('nan'))
+        unknown = torch.full((len(inputs),), float('nan'))
         value, probability = unknown, unknown
         if self.critic is not None:
             state = self.policy.critic_inputs(inputs)
@@ -95,12 +110,12 @@ class Agent:
         if fixed_temperature is None:
             scale = temperature(probability, self.temperature)
         else:
-            scale = torch.full((len(observations),), float(fixed_temperature))
+            scale = torch.full((len(inputs),), float(fixed_temperature))
         actions = self.policy.sample(inputs, scale, None if generators is None else list(generators))
         seconds = time.perf_counter() - begin
         return [
             ActionChunk(
-                stamp=observation.stamp,
+                stamp=stamp,
                 actions=actions[i],
                 dt=self.policy.spec.step_dt,
                 checkpoint=self.checkpoint,
@@ -109,5 +124,5 @@ class Agent:
                 value=float(value[i]),
                 inference_time=seconds,
             )
-            for i, observation in enumerate(observations)
+            for i, stamp in enumerate(stamps)
         ]

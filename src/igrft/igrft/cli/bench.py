@@ -17,12 +17,14 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from igrft.cli import bench_interaction
 from igrft.config import RobotConfig, named
 from igrft.episodes.catalog import iterate
 from igrft.rollout.statistics import Proportion
 from igrft.types import Source
 
-app = typer.Typer(no_args_is_help=True, help='measure the running loop')
+app = typer.Typer(no_args_is_help=True, help='measure')
+app.command('interaction')(bench_interaction.command)
 DOMAIN = 100
 """ROS domain of the measurement, so that nothing else is measured."""
 

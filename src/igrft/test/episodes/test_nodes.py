@@ -102,6 +102,12 @@ class Client:
         message = client.srv_type.Request(**request)
         return self.answer(Repeated(lambda: client.call_async(message), client.service_is_ready), name)
 
+    def published_by(self, name: str) -> set[str]:
+        """Names of a node's topics, none while it is unknown."""
+        if name not in self.node.get_node_names():
+            return set()
+        return {topic.lstrip('/') for topic, _ in self.node.get_publisher_names_and_types_by_node(name, '/')}
+
     def state(self, state: int) -> None:
         self.until(lambda: bool(self.states) and self.states[-1].state == state, f'state {state}')
 
@@ -221,7 +227,7 @@ def test_in_real_time_nothing_is_lost_and_the_offered_qos_is_known(tmp_path: Pat
 
 
 def test_sigint_closes_the_bag(tmp_path: Path, client: Client, cell_robot: RobotConfig) -> None:
-    with episode_node(tmp_path) as node, fake_cell('--steps', '300', '--endless'):
+    with episode_node(tmp_path, lockstep='true') as node, fake_cell('--lockstep', '--steps', '300', '--endless'):
         client.goal()
         client.state(EpisodeStatus.STATE_RECORDING)
         bag = tmp_path / 'block_stacking'
@@ -236,7 +242,7 @@ def test_sigint_closes_the_bag(tmp_path: Path, client: Client, cell_robot: Robot
 
 
 def test_sigkill_loses_the_last_second_at_most(tmp_path: Path, client: Client, cell_robot: RobotConfig) -> None:
-    with episode_node(tmp_path) as node, fake_cell('--steps', '300', '--endless'):
+    with episode_node(tmp_path, lockstep='true') as node, fake_cell('--lockstep', '--steps', '300', '--endless'):
         client.goal()
         client.state(EpisodeStatus.STATE_RECORDING)
         bag = tmp_path / 'block_stacking'
@@ -268,8 +274,7 @@ def test_rewards_online_are_the_rewards_offline(tmp_path: Path, client: Client, 
         process('-m', 'igrft.nodes.reward_node'),
         fake_cell('--lockstep', '--steps', '16', '--period', '0.2'),
     ):
-        client.until(lambda: 'reward_node' in client.node.get_node_names(), 'reward_node')
-        client.until(lambda: client.node.count_publishers('interaction') == 1, 'its topics')
+        client.until(lambda: 'interaction' in client.published_by('reward_node'), 'the topics of reward_node')
         result = client.run().result
         assert result.success, result.message
     path = Path(result.path)

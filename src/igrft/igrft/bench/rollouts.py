@@ -70,7 +70,12 @@ class Rollouts:
     """
 
     def __init__(
-        self, task: str, robot: RobotConfig, encoder: Policy, cells: int = 8, interaction: InteractionConfig | None = None
+        self,
+        task: str,
+        robot: RobotConfig,
+        encoder: Policy,
+        cells: int = 8,
+        interaction: InteractionConfig | None = None,
     ) -> None:
         # The simulated cell is another package; only what runs it needs it.
         from igrft_sim.cell import Cell
@@ -78,7 +83,7 @@ class Rollouts:
         from igrft_sim.tasks import make_task
 
         if not encoder.caches_features:
-            raise ValueError(f"policy '{encoder.name}' trains its trunk; the benchmark needs one whose features are cached")
+            raise ValueError(f"policy '{encoder.name}' trains its trunk; a rollout needs one whose features are cached")
         cv2.setNumThreads(1)
         self.task, self.robot, self.encoder = task, robot, encoder
         self.interaction = interaction or InteractionConfig()
@@ -235,9 +240,16 @@ class _Episode:
         kind, split = self.plan.kind, self.plan.split
         name = '-'.join(part for part in (kind.value, split, self.checkpoint, str(self.seed)) if part)
         info = EpisodeInfo(
-            name, self.task.config.name, self.task.config.instruction, kind, self.outcome, self.seed, split, self.checkpoint
+            name,
+            self.task.config.name,
+            self.task.config.instruction,
+            kind,
+            self.outcome,
+            self.seed,
+            split,
+            self.checkpoint,
         )
-        picks = np.linspace(0, len(self.frames) - 1, FILM).round().astype(int) if self.frames else []
+        picks = np.linspace(0, max(0, len(self.frames) - 1), FILM).round().astype(int).tolist()
         return Record(
             episode=self._decoded(info),
             features=torch.stack(self.features) if self.recorded else None,

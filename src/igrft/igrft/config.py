@@ -215,7 +215,9 @@ class RobotConfig:
     limits: LimitsConfig
     cameras: tuple[CameraConfig, ...]
     poses: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """Named joint positions [rad]"""
+    """Named joint positions [rad], arm by arm"""
+    bases: tuple[tuple[float, float, float], ...] = ()
+    """[m] where each arm stands in base_frame, all facing x; empty: one arm at its origin"""
 
     @property
     def action_dim(self) -> int:

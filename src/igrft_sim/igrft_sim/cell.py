@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from igrft.config import RobotConfig, named, nearest
 from igrft_sim import scene
+from igrft_sim.appearance import Appearance, geoms_of
 from igrft_sim.tasks.base import SPLITS, Float64, Scene, SubtaskLatch, Task, TaskState
 
-N_JOINTS = 7
+SIDES = ('left', 'right')
+"""The fingers of a gripper."""
 
 GRIPPER_SPEED = 5.0
 """[1/s] of the opening: 0.2 s from closed to open."""
@@ -32,14 +34,14 @@ RESET_PAUSE = 1.0
 
 
 class Cell:
-    """One arm, its cameras and a task. Time goes on over resets, so stamps stay unique.
+    """Arms, their cameras and a task. Time goes on over resets, so stamps stay unique.
 
     Args:
         task: adds objects and judges them.
         image_size: [px] of the square images.
         cameras: names to render.
         seed: of the first layout.
-        robot: named poses and joints; the shipped ``sim`` by default.
+        robot: arms, joints and named poses; the shipped ``sim`` by default.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Cell:
         self.control_dt = control_dt
         self.robot = robot or named('robots', 'sim', RobotConfig)
         self.image_size = image_size
-        self.model = scene.build(task)
+        self.model = scene.build(task, mounts_of(self.robot))
         self.data = mujoco.MjData(self.model)
         self._ticks = 0
         for camera in self.cameras:
@@ -64,10 +66,10 @@ class Cell:
         self._renderers: dict[tuple[int, int, bool], mujoco.Renderer] = {}
         self._index()
         self._home = np.asarray(self.robot.poses['home'], np.float64)
-        self._appearance = _Appearance(self.model, task.objects)
+        self._appearance = Appearance(self.model, task)
         self._latch = SubtaskLatch(task)
         self._reference = self._home.copy()
-        self._opening_reference = 1.0
+        self._opening_reference = np.ones(len(self.robot.arms))
         self.seed = seed
         self.split = 'in'
         self.reset(seed)
@@ -78,22 +80,24 @@ class Cell:
         joints = [model.joint(name) for name in self.robot.joints]
         self._q = np.array([joint.qposadr[0] for joint in joints])
         self._v = np.array([joint.dofadr[0] for joint in joints])
-        fingers = [model.joint(f'{side}_finger_joint') for side in ('left', 'right')]
-        self._finger_q = np.array([joint.qposadr[0] for joint in fingers])
+        prefixes = [mount.prefix for mount in mounts_of(self.robot)]
+        fingers = [[model.joint(f'{arm}{side}_finger_joint') for side in SIDES] for arm in prefixes]
+        self._finger_q = np.array([[joint.qposadr[0] for joint in pair] for pair in fingers])
         self._drive = np.array([model.actuator(name).id for name in self.robot.joints])
-        self._gripper = model.actuator('gripper').id
+        self._grippers = np.array([model.actuator(f'{arm}gripper').id for arm in prefixes])
         gain, bias = model.actuator_gainprm[self._drive, 0], model.actuator_biasprm[self._drive, 2]
         self._lag = -bias / gain
-        self._tool = model.site('tool0').id
+        self._tools = [model.site(f'{arm}tool0').id for arm in prefixes]
         self._objects = {name: model.body(name).id for name in self.task.objects}
         self._things: dict[int, str] = {}
         for name in self.task.objects:
-            self._things |= {geom: name for geom in _geoms_of(model, name)}
-        for body, name in (('hand', 'hand'), ('left_finger', 'left'), ('right_finger', 'right')):
-            self._things |= {geom: name for geom in _geoms_of(model, body)}
+            self._things |= {geom: name for geom in geoms_of(model, name)}
+        for arm in prefixes:
+            for body, name in (('hand', 'hand'), ('left_finger', 'left'), ('right_finger', 'right')):
+                self._things |= {geom: f'{arm}{name}' for geom in geoms_of(model, f'{arm}{body}')}
         self._things[model.geom('table').id] = 'table'
-        base = model.body('base_link').id
-        self._robot_geoms = np.array([model.body_rootid[body] == base for body in model.geom_bodyid])
+        bases = [model.body(f'{arm}base_link').id for arm in prefixes]
+        self._robot_geoms = np.array([model.body_rootid[body] in bases for body in model.geom_bodyid])
 
     def _camera(self, name: str) -> int:
         known = [self.model.camera(index).name for index in range(self.model.ncam)]
@@ -114,27 +118,35 @@ class Cell:
         self.seed, self.split = seed, split
         data = self.data
         mujoco.mj_resetData(self.model, data)
-        self._reference = self._home + rng.uniform(-START_NOISE, START_NOISE, N_JOINTS)
-        self._opening_reference = 1.0
+        self._reference = self._home + rng.uniform(-START_NOISE, START_NOISE, len(self._home))
+        self._opening_reference[:] = 1.0
         data.qpos[self._q] = self._reference
         data.qpos[self._finger_q] = scene.FINGER_TRAVEL
-        for name, pose in self.task.layout(rng, split).items():
-            data.joint(name).qpos = pose
-        self._appearance.draw(rng)
+        for name, place in self.task.layout(rng, split).items():
+            self._put(name, place)
+        self._appearance.draw(rng, split)
         data.ctrl[self._drive] = self._reference
-        data.ctrl[self._gripper] = scene.FINGER_TRAVEL
+        data.ctrl[self._grippers] = scene.FINGER_TRAVEL
         mujoco.mj_step(self.model, data, round(SETTLING / scene.TIMESTEP))
         data.qvel[:] = 0.0
         mujoco.mj_forward(self.model, data)
         self._latch = SubtaskLatch(self.task)
         self._judge()
 
+    def _put(self, name: str, place: Float64) -> None:
+        """Move an object: pose [7] of a free or a fixed body, angle or travel [1] of a hinged or sliding one."""
+        body = self._objects[name]
+        if self.model.body_jntnum[body]:
+            self.data.joint(name).qpos = place
+        else:
+            self.model.body_pos[body], self.model.body_quat[body] = place[:3], place[3:]
+
     def advance(self, joint_target: npt.ArrayLike, opening: npt.ArrayLike, dt: float) -> None:
         """Let the drives go to a target in ``dt`` seconds, linearly in joint space, and judge the result.
 
         Args:
-            joint_target: [7] rad.
-            opening: [1] in [0, 1].
+            joint_target: [n_arms * 7] rad.
+            opening: [n_arms] in [0, 1].
             dt: [s], a multiple of the physics' time step.
 
         Raises:
@@ -142,22 +154,23 @@ class Cell:
         """
         target = np.asarray(joint_target, np.float64).ravel()
         aperture = np.asarray(opening, np.float64).ravel()
-        if target.shape != (N_JOINTS,) or aperture.shape != (1,):
-            raise ValueError(f'expected 7 joints and 1 opening, got {target.size} and {aperture.size}')
+        if target.shape != self._home.shape or aperture.shape != self._grippers.shape:
+            expected = f'{self._home.size} joints and {self._grippers.size} opening(s)'
+            raise ValueError(f'expected {expected}, got {target.size} and {aperture.size}')
         if not (np.isfinite(target).all() and np.isfinite(aperture).all()):
             raise ValueError('the joint target or the opening is not finite')
         steps = round(dt / scene.TIMESTEP)
         if steps < 1 or abs(steps * scene.TIMESTEP - dt) > 1e-9:
             raise ValueError(f'dt = {dt:g} s is no multiple of the time step {scene.TIMESTEP:g} s')
         start, velocity = self._reference, (target - self._reference) / dt
-        wanted = float(np.clip(aperture[0], 0.0, 1.0))
+        wanted = np.clip(aperture, 0.0, 1.0)
         reach = GRIPPER_SPEED * scene.TIMESTEP
         data = self.data
         for step in range(1, steps + 1):
-            self._opening_reference += float(np.clip(wanted - self._opening_reference, -reach, reach))
+            self._opening_reference += np.clip(wanted - self._opening_reference, -reach, reach)
             # velocity feed-forward, as a drive's own controller has: without it the arm trails its target
             data.ctrl[self._drive] = start + velocity * (step * scene.TIMESTEP) + velocity * self._lag
-            data.ctrl[self._gripper] = self._opening_reference * scene.FINGER_TRAVEL
+            data.ctrl[self._grippers] = self._opening_reference * scene.FINGER_TRAVEL
             mujoco.mj_step(self.model, data)
         mujoco.mj_forward(self.model, data)
         self._reference = target
@@ -170,7 +183,7 @@ class Cell:
 
     @property
     def joint_target(self) -> Float64:
-        """[7] rad, where the drives hold the arm."""
+        """[n_arms * 7] rad, where the drives hold the arms."""
         return self._reference.copy()
 
     @property
@@ -180,25 +193,27 @@ class Cell:
 
     @property
     def joint_positions(self) -> Float64:
-        """[7] rad."""
+        """[n_arms * 7] rad."""
         return self.data.qpos[self._q].copy()
 
     @property
     def joint_velocities(self) -> Float64:
-        """[7] rad/s."""
+        """[n_arms * 7] rad/s."""
         return self.data.qvel[self._v].copy()
 
     @property
-    def opening(self) -> float:
-        """Of the gripper in [0, 1]."""
-        return float(np.clip(self.data.qpos[self._finger_q].mean() / scene.FINGER_TRAVEL, 0.0, 1.0))
+    def openings(self) -> Float64:
+        """[n_arms] of the grippers, in [0, 1]."""
+        return np.clip(self.data.qpos[self._finger_q].mean(1) / scene.FINGER_TRAVEL, 0.0, 1.0)
 
     @property
-    def ee_pose(self) -> Float64:
-        """[7] tool0 in base_link: x y z [m], qw qx qy qz."""
-        quaternion = np.empty(4)
-        mujoco.mju_mat2Quat(quaternion, self.data.site_xmat[self._tool])
-        return np.concatenate([self.data.site_xpos[self._tool], quaternion])
+    def tools(self) -> Float64:
+        """[n_arms, 7] tool0 in base_link: x y z [m], qw qx qy qz."""
+        poses = np.empty((len(self._tools), 7))
+        for pose, site in zip(poses, self._tools, strict=True):
+            pose[:3] = self.data.site_xpos[site]
+            mujoco.mju_mat2Quat(pose[3:], self.data.site_xmat[site])
+        return poses
 
     def object_pose(self, name: str) -> Float64:
         """[7] of one object in base_link."""
@@ -227,11 +242,16 @@ class Cell:
                 touching |= {(pair[0], pair[1]), (pair[1], pair[0])}
         return Scene(
             poses={name: self.object_pose(name) for name in self.task.objects},
-            velocities={name: float(np.linalg.norm(self.data.joint(name).qvel[:3])) for name in self.task.objects},
-            tool=self.ee_pose,
-            opening=self.opening,
+            velocities={name: self._speed(name) for name in self.task.objects},
+            tools=self.tools,
+            openings=self.openings,
             touching=frozenset(touching),
         )
+
+    def _speed(self, name: str) -> float:
+        if not self.model.body_jntnum[self._objects[name]]:
+            return 0.0
+        return float(np.linalg.norm(self.data.joint(name).qvel[:3]))
 
     def render(self, camera: str, width: int = 0, height: int = 0) -> npt.NDArray[np.uint8]:
         """RGB image [H, W, 3]; of ``image_size`` unless a size is given."""
@@ -270,27 +290,10 @@ class Cell:
         self._renderers.clear()
 
 
-def _geoms_of(model: mujoco.MjModel, body: str) -> list[int]:
-    return [int(geom) for geom in np.flatnonzero(model.geom_bodyid == model.body(body).id)]
-
-
-class _Appearance:
-    """Light and colours that differ a little from episode to episode."""
-
-    def __init__(self, model: mujoco.MjModel, objects: Sequence[str]) -> None:
-        self._model = model
-        self._geoms = [
-            model.geom('table').id,
-            *(g for name in objects for g in _geoms_of(model, name)),
-        ]
-        self._colours = model.geom_rgba[self._geoms, :3].copy()
-        self._diffuse, self._direction = model.light_diffuse.copy(), model.light_dir.copy()
-        self._ambient = np.array(model.vis.headlight.ambient)
-
-    def draw(self, rng: np.random.Generator) -> None:
-        colours = self._colours + rng.uniform(-0.03, 0.03, self._colours.shape)
-        self._model.geom_rgba[self._geoms, :3] = np.clip(colours, 0.0, 1.0)
-        self._model.light_diffuse[:] = self._diffuse * rng.uniform(0.9, 1.1)
-        direction = self._direction + rng.uniform(-0.1, 0.1, self._direction.shape)
-        self._model.light_dir[:] = direction / np.linalg.norm(direction, axis=1, keepdims=True)
-        self._model.vis.headlight.ambient[:] = self._ambient * rng.uniform(0.92, 1.08)
+def mounts_of(robot: RobotConfig) -> tuple[scene.ArmMount, ...]:
+    """Where the arms of a robot stand; names of several arms prefix what belongs to each."""
+    if len(robot.arms) == 1:
+        return (scene.ArmMount(position=robot.bases[0] if robot.bases else (0.0, 0.0, 0.0)),)
+    if len(robot.bases) != len(robot.arms):
+        raise ValueError(f"robot '{robot.name}': bases must say where each of its {len(robot.arms)} arms stands")
+    return tuple(scene.ArmMount(f'{arm}_', base) for arm, base in zip(robot.arms, robot.bases, strict=True))

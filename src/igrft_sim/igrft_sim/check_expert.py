@@ -33,7 +33,7 @@ def run_expert(env: CellEnv, seed: int, split: str = 'in', noise: float = 1.0) -
     limit = round(cell.task.config.max_duration / env.dt)
     steps = 0
     while steps < limit and not env.succeeded:
-        env.step(operator.tick(cell.task_state(), cell.ee_pose, cell.opening).action)
+        env.step(operator.tick(cell.task_state(), cell.tools, cell.openings).action)
         steps += 1
     return Run(seed, env.succeeded, steps, cell.task_state().subtasks)
 

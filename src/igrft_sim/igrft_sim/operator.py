@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from igrft.control.inputs import hold_action
 from igrft.types import Kind, Outcome
 from igrft_sim.tasks.base import Expert, Float64, SuccessHold, Task, TaskState
 
@@ -35,7 +36,7 @@ class Decision:
 
     Attributes:
         engaged: the operator drives.
-        action: [7] float32; standing still when not engaged.
+        action: [n_arms * 7] float32; standing still when not engaged.
         marks: indices of the subtasks completed in this tick.
         outcome: the label that ends the episode, if this is the tick to give it.
         reason: why the operator took over, in the tick of a takeover.
@@ -74,7 +75,7 @@ class Operator:
         if kind == Kind.DEMONSTRATION:
             self._engage(len(task.subtasks))
 
-    def tick(self, state: TaskState, tool: Float64, opening: float) -> Decision:
+    def tick(self, state: TaskState, tools: Float64, openings: Float64) -> Decision:
         """Look at the cell and decide; call once a policy step. Arguments as in ``Expert.act``."""
         completed = sum(state.subtasks)
         marks = tuple(range(self._completed, completed))
@@ -82,26 +83,25 @@ class Operator:
         self._completed = max(completed, self._completed)
         reason = ''
         if self._kind == Kind.CORRECTION:
-            reason = self._supervise(state, tool, opening)
+            reason = self._supervise(state, tools, openings)
         outcome = None
         if self._hold.update(state.success):
             outcome = Outcome.SUCCESS
         elif self._lost.update(self._task.lost(state)):
             outcome = Outcome.FAILURE
         if self._expert is None:
-            still = np.array([0, 0, 0, 0, 0, 0, opening], np.float32)
-            return Decision(False, still, marks, outcome)
-        action = self._expert.act(state, tool, opening)
+            return Decision(False, hold_action(np.asarray(openings, np.float32)), marks, outcome)
+        action = self._expert.act(state, tools, openings)
         return Decision(True, action, marks, outcome, reason)
 
-    def _supervise(self, state: TaskState, tool: Float64, opening: float) -> str:
+    def _supervise(self, state: TaskState, tools: Float64, openings: Float64) -> str:
         """Take over or let go; returns the reason in the tick of a takeover."""
         if self._expert is not None:
             if self._completed >= self._goal:
                 self._expert = None
                 self._since_progress = 0
             return ''
-        reason = self._task.trouble(state, tool, opening)
+        reason = self._task.trouble(state, tools, openings)
         if not reason and self._since_progress > self._habits.patience:
             parts = (*self._task.subtasks, 'the end')
             reason = f'no progress towards {parts[self._completed]}'

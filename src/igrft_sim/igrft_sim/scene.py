@@ -18,6 +18,9 @@ MODELS = Path(__file__).parent / 'models'
 TIMESTEP = 0.005
 """[s] of the physics; 20 of them make a policy step."""
 
+CLUTTER = 4
+"""Things that no task needs; an episode shows some of them."""
+
 FINGER_TRAVEL = 0.04
 """[m] of one finger; the opening in [0, 1] is the share of it."""
 
@@ -67,6 +70,8 @@ def build(task: Task | None, arms: Sequence[ArmMount] = (ArmMount(),), beautiful
     spec.visual.map.znear = 0.01
     spec.visual.map.zfar = 10.0
     _surroundings(spec, beautiful)
+    _front_camera(spec, wide=len(arms) > 1)
+    _clutter(spec)
     if task is not None:
         task.add_objects(spec)
     return spec.compile()
@@ -136,4 +141,24 @@ def _surroundings(spec: mujoco.MjSpec, beautiful: bool) -> None:
         specular=[0.22, 0.22, 0.22],
         castshadow=beautiful,
     )
-    world.add_camera(name='front', pos=[1.02, 0, 0.62], xyaxes=[0, 1, 0, -0.691, 0, 0.7229], fovy=31)
+
+
+def _front_camera(spec: mujoco.MjSpec, wide: bool) -> None:
+    """Opposite the robot; two arms need a wider view."""
+    fovy = 42 if wide else 31
+    spec.worldbody.add_camera(name='front', pos=[1.02, 0, 0.62], xyaxes=[0, 1, 0, -0.691, 0, 0.7229], fovy=fovy)
+
+
+def _clutter(spec: mujoco.MjSpec) -> None:
+    """A bottle, a ball, a carton and a can, standing below the floor until an episode wants them."""
+    kinds = mujoco.mjtGeom
+    shapes = [
+        (kinds.mjGEOM_CYLINDER, [0.018, 0.045, 0]),
+        (kinds.mjGEOM_SPHERE, [0.022, 0, 0]),
+        (kinds.mjGEOM_BOX, [0.020, 0.030, 0.025]),
+        (kinds.mjGEOM_CYLINDER, [0.026, 0.030, 0]),
+    ]
+    for index, (kind, size) in enumerate(shapes):
+        height = size[0] if kind == kinds.mjGEOM_SPHERE else size[2] or size[1]
+        body = spec.worldbody.add_body(name=f'clutter{index}', pos=[0, 0, -2])
+        body.add_geom(type=kind, size=size, pos=[0, 0, height])

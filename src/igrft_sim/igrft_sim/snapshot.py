@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     env.reset(arguments.seed)
     operator = Operator(cell.task, Kind.DEMONSTRATION, arguments.seed, Habits(noise=0.0))
     for _ in range(arguments.step):
-        env.step(operator.tick(cell.task_state(), cell.ee_pose, cell.opening).action)
+        env.step(operator.tick(cell.task_state(), cell.tools, cell.openings).action)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture(cell, *arguments.size, bystander())).save(arguments.out, optimize=True)
     print(arguments.out)

@@ -17,8 +17,8 @@ def wave(cell, seed):
         target = cell.joint_positions + 0.1 * np.sin(np.arange(7) + step)
         cell.advance(target, [step % 2], 0.1)
         state = cell.task_state()
-        found += [cell.joint_positions, cell.joint_velocities, cell.ee_pose, state.poses]
-        found += [np.array([cell.opening]), cell.render('front'), cell.render('wrist')]
+        found += [cell.joint_positions, cell.joint_velocities, cell.tools, state.poses]
+        found += [cell.openings, cell.render('front'), cell.render('wrist')]
     return b''.join(array.tobytes() for array in found)
 
 
@@ -45,10 +45,10 @@ def test_time_goes_on_over_resets(blind):
 def test_arm_holds_against_gravity_and_follows_its_target(blind):
     cell = blind.cell
     cell.reset(3)
-    start = cell.ee_pose
+    start = cell.tools[0]
     for _ in range(20):
         cell.advance(cell.joint_target, [1.0], 0.1)
-    assert np.linalg.norm(cell.ee_pose[:3] - start[:3]) < 1e-4
+    assert np.linalg.norm(cell.tools[0, :3] - start[:3]) < 1e-4
     target = cell.joint_target + np.array([0.1, -0.1, 0.05, 0.1, 0.0, -0.1, 0.2])
     cell.advance(target, [1.0], 0.1)
     assert np.abs(cell.joint_positions - target).max() < 0.03
@@ -59,13 +59,13 @@ def test_arm_holds_against_gravity_and_follows_its_target(blind):
 def test_gripper_closes_in_a_fifth_of_a_second(blind):
     cell = blind.cell
     cell.reset(3)
-    assert cell.opening > 0.98
+    assert cell.openings[0] > 0.98
     for _ in range(3):
         cell.advance(cell.joint_target, [0.0], 0.1)
-    assert cell.opening < 0.03
+    assert cell.openings[0] < 0.03
     for _ in range(3):
         cell.advance(cell.joint_target, [1.0], 0.1)
-    assert cell.opening > 0.97
+    assert cell.openings[0] > 0.97
 
 
 def test_objects_rest_on_the_table(blind):

@@ -41,12 +41,12 @@ def test_what_the_safety_lets_through_is_what_happens(blind):
     safety = HalfSpeed()
     env = CellEnv(blind.cell, safety=safety)
     env.reset(1)
-    start = env.cell.ee_pose
+    start = env.cell.tools[0]
     env.step([0, 0, 0.2, 0, 0, 0, 1])
     assert safety.restarts == 1
-    np.testing.assert_allclose(safety.positions[0], start[:3], atol=1e-6)
+    np.testing.assert_allclose(safety.positions[0][0], start[:3], atol=1e-6)
     assert env.executed[2] == pytest.approx(0.1)
-    assert env.cell.ee_pose[2] - start[2] == pytest.approx(0.01, abs=1e-3)
+    assert env.cell.tools[0, 2] - start[2] == pytest.approx(0.01, abs=1e-3)
 
 
 def test_pacer_neither_drifts_nor_rushes():

@@ -17,7 +17,7 @@ def finish(env, expert):
         if env.succeeded:
             return step
         cell = env.cell
-        env.step(expert.act(cell.task_state(), cell.ee_pose, cell.opening))
+        env.step(expert.act(cell.task_state(), cell.tools, cell.openings))
     return None
 
 
@@ -41,8 +41,8 @@ def test_demonstrations_differ_by_seed_only(blind):
         operator = Operator(blind.cell.task, Kind.DEMONSTRATION, seed)
         for _ in range(5):
             cell = blind.cell
-            blind.step(operator.tick(cell.task_state(), cell.ee_pose, cell.opening).action)
-        paths.append(blind.cell.ee_pose.tobytes())
+            blind.step(operator.tick(cell.task_state(), cell.tools, cell.openings).action)
+        paths.append(blind.cell.tools.tobytes())
     assert paths[0] == paths[1] != paths[2]
 
 
@@ -53,7 +53,7 @@ def test_expert_recovers_from_a_dropped_block(blind, steps):
     cell = blind.cell
     expert = cell.task.expert(np.random.default_rng(0))
     for _ in range(steps):
-        blind.step(expert.act(cell.task_state(), cell.ee_pose, cell.opening))
+        blind.step(expert.act(cell.task_state(), cell.tools, cell.openings))
     for _ in range(4):
         blind.step([0, 0, 0.1, 0, 0, 0, 1])
     assert finish(blind, cell.task.expert(np.random.default_rng(1))) is not None
@@ -83,7 +83,7 @@ def drive(env, kind, seed, still=True, habits=Habits()):
     operator = Operator(cell.task, kind, seed, habits)
     decisions = []
     for _ in range(LIMIT):
-        decision = operator.tick(cell.task_state(), cell.ee_pose, cell.opening)
+        decision = operator.tick(cell.task_state(), cell.tools, cell.openings)
         decisions.append(decision)
         if decision.outcome is not None:
             break
@@ -131,7 +131,7 @@ def test_operator_gives_up_on_a_block_out_of_reach(blind):
     cell.data.joint('red_block').qpos[:3] = [1.5, 0, -0.5]
     operator = Operator(cell.task, Kind.ROLLOUT, 1)
     blind.step([0, 0, 0, 0, 0, 0, 1])
-    outcomes = [operator.tick(cell.task_state(), cell.ee_pose, cell.opening).outcome for _ in range(3)]
+    outcomes = [operator.tick(cell.task_state(), cell.tools, cell.openings).outcome for _ in range(3)]
     assert outcomes == [None, None, Outcome.FAILURE]
 
 

@@ -184,7 +184,7 @@ def test_demonstration_equals_the_environment_in_process(graph, seed):
     observation = env.reset(seed)
     operator = Operator(env.cell.task, Kind.DEMONSTRATION, seed)
     for stamp in stamps:
-        decision = operator.tick(env.cell.task_state(), env.cell.ee_pose, env.cell.opening)
+        decision = operator.tick(env.cell.task_state(), env.cell.tools, env.cell.openings)
         np.testing.assert_array_equal(node.actions[stamp], decision.action)
         if stamp in node.joints:  # best effort: a sample may be missed here
             np.testing.assert_array_equal(node.joints[stamp][:7], env.cell.joint_positions)
@@ -337,7 +337,7 @@ def test_reset_puts_the_arm_back_and_it_stays_there(running):
     running.twist = np.zeros(6)
     running.heights.clear()
     graph.until(running.still, 'rest')
-    expected = Cell(make_task('block_stacking'), cameras=(), seed=3).ee_pose[2]
+    expected = Cell(make_task('block_stacking'), cameras=(), seed=3).tools[0, 2]
     running.twist = None
     assert running.heights[-1] == pytest.approx(expected, abs=0.01)
 

@@ -18,7 +18,7 @@ SERVO = Servo()
 def test_forward_kinematics_agree_with_the_cell(blind):
     for seed in range(4):
         blind.cell.reset(seed)
-        np.testing.assert_allclose(SERVO.forward(blind.cell.joint_positions), blind.cell.ee_pose, atol=1e-9)
+        np.testing.assert_allclose(SERVO.forward(blind.cell.joint_positions), blind.cell.tools[0], atol=1e-9)
 
 
 @settings(max_examples=40, deadline=None)

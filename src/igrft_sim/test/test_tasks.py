@@ -23,8 +23,8 @@ def scene(red=(0.45, 0.0, HALF), tool=(0.45, 0.0, HALF), opening=1.0, touching=(
     return Scene(
         poses={'red_block': upright_pose(*red, 0.3), 'blue_block': upright_pose(0.55, 0.05, HALF, 0.0)},
         velocities={'red_block': red_speed, 'blue_block': 0.0},
-        tool=np.array([*tool, 0.0, 1.0, 0.0, 0.0]),
-        opening=opening,
+        tools=np.array([[*tool, 0.0, 1.0, 0.0, 0.0]]),
+        openings=np.array([opening]),
         touching=frozenset(pairs + [(b, a) for a, b in pairs]),
     )
 
@@ -61,8 +61,8 @@ def test_predicates(name, now, expected):
 def test_success_needs_the_gripper_away_open_and_the_blue_block_on_the_table():
     done = scene(red=ON_BLUE, touching=STACKED, tool=(0.55, 0.05, 0.15))
     assert TASK.success(done)
-    assert not TASK.success(replace(done, tool=np.array([0.55, 0.05, 0.08, 0, 1, 0, 0])))
-    assert not TASK.success(replace(done, opening=0.5))
+    assert not TASK.success(replace(done, tools=np.array([[0.55, 0.05, 0.08, 0, 1, 0, 0]])))
+    assert not TASK.success(replace(done, openings=np.array([0.5])))
     assert not TASK.success(replace(done, touching=done.touching - {('blue_block', 'table')}))
 
 

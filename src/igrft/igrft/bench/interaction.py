@@ -77,7 +77,7 @@ def expert_trace(env: CellEnv, seed: int, split: str, config: InteractionConfig)
         end = time.perf_counter()
         state = cell.task_state()
         rows.append((state.contact, sample.interacting, sample.moving_pixels, middle - begin, end - middle))
-        observation, _ = env.step(operator.tick(state, cell.ee_pose, cell.opening).action)
+        observation, _ = env.step(operator.tick(state, cell.tools, cell.openings).action)
     contact, signal, pixels, seconds, baseline = zip(*rows, strict=True)
     return Trace(np.array(contact), np.array(signal), np.array(pixels), np.array(seconds), np.array(baseline))
 

@@ -174,7 +174,7 @@ class _Episode:
         self.operator = Operator(self.task, plan.kind, seed, Habits(**plan.habits))
         chunks = ChunkConfig(action_dim=pool.robot.action_dim, replan_steps=plan.replan_steps)
         self.arbiter = Arbiter(ArbiterConfig(chunks=chunks, lockstep=True))
-        self.arbiter.measured(np.atleast_1d(np.asarray(env.cell.opening, np.float32)))
+        self.arbiter.measured(env.cell.openings.astype(np.float32))
         self.arbiter.start(plan.kind, 0.0)
         self.detector = InteractionDetector(pool.interaction)
         self.generator = torch.Generator().manual_seed(seed)
@@ -199,7 +199,7 @@ class _Episode:
         cell = self.env.cell
         if self.seed in self.plan.film:
             self.frames.append(cell.render(self.camera))
-        decision = self.operator.tick(cell.task_state(), cell.ee_pose, cell.opening)
+        decision = self.operator.tick(cell.task_state(), cell.tools, cell.openings)
         self.completed[list(decision.marks)] = self.step
         self.outcome = decision.outcome
         if self.outcome is None and self.step >= self.limit:

@@ -132,7 +132,7 @@ class SceneMaker:
             self.mujoco.mj_forward(self.cell.model, self.cell.data)
             if not self._collides(held):
                 break
-        tool = self.cell.ee_pose
+        tool = self.cell.tools[0]
         poses = {name: self.cell.object_pose(name) for name in self.cell.task.objects}
         opening = float(self.cell.data.qpos[self.fingers].mean() / 0.04)
         state = proprioception(self.cell.joint_positions, opening, tool[:3], tool[3:])
@@ -156,7 +156,7 @@ class SceneMaker:
             aim = np.array([rng.uniform(*span) for span in WORKSPACE])
         aim[2] = max(aim[2], 0.012)
         self._reach(aim, rng.uniform(-0.9, 0.9))
-        tool = self.cell.ee_pose
+        tool = self.cell.tools[0]
         width = self.edge / 0.08
         opening = width if held else float(rng.choice([1.0, rng.uniform(), width, 0.0], p=[0.5, 0.3, 0.15, 0.05]))
         self.cell.data.qpos[self.fingers] = np.clip(opening + rng.normal(0, 0.01), 0, 1) * 0.04

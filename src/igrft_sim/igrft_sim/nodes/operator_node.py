@@ -129,7 +129,7 @@ class OperatorNode(Node):
             return
         self._handled = tick
         state = task_state_from(self._state)
-        decision = self._operator.tick(state, self._tool[1], self._opening[1])
+        decision = self._operator.tick(state, self._tool[1][None], np.array([self._opening[1]]))
         self._say(decision)
         for index in decision.marks:
             self._mark(index)

@@ -57,8 +57,8 @@ class CellPublisher:
     def state(self, cell: Cell, stamp: Time) -> None:
         """Joints and tool."""
         frame, joints = self._robot.base_frame, self._robot.joints
-        tool = cell.ee_pose
-        message = messages.joint_state_msg(joints, cell.joint_positions, [cell.opening], stamp, frame)
+        tool = cell.tools[0]
+        message = messages.joint_state_msg(joints, cell.joint_positions, cell.openings, stamp, frame)
         message.velocity = [*map(float, cell.joint_velocities), 0.0]
         self._send(self._joints, message)
         self._send(self._tool, messages.pose_msg(tool[:3], tool[3:], stamp, frame))

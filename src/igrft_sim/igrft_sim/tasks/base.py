@@ -52,40 +52,69 @@ class Scene:
     Attributes:
         poses: object name to [7] pose in base_link.
         velocities: object name to linear speed [m/s].
-        tool: [7] pose of tool0 in base_link.
-        opening: of the gripper in [0, 1].
+        tools: [n_arms, 7] poses of tool0 in base_link.
+        openings: [n_arms] of the grippers in [0, 1].
         touching: pairs of touching things, both orders; things are the objects, the fingers
-            ``left`` and ``right``, ``hand`` and ``table``.
+            ``left`` and ``right``, ``hand`` and ``table``. Of several arms, the name and a ``_`` come first.
+        arms: prefixes of the arms' parts, ``('',)`` where there is one.
     """
 
     poses: Mapping[str, Float64]
     velocities: Mapping[str, float]
-    tool: Float64
-    opening: float
+    tools: Float64
+    openings: Float64
     touching: frozenset[tuple[str, str]]
+    arms: tuple[str, ...] = ('',)
+
+    @property
+    def tool(self) -> Float64:
+        """[7] of the first arm."""
+        return self.tools[0]
+
+    @property
+    def opening(self) -> float:
+        """Of the first arm."""
+        return float(self.openings[0])
 
     def touch(self, first: str, second: str) -> bool:
         return (first, second) in self.touching
 
-    def gripper_touches(self, name: str) -> bool:
-        return any(self.touch(part, name) for part in ('left', 'right', 'hand'))
+    def gripper_touches(self, name: str, arm: int | None = None) -> bool:
+        """A part of that arm's gripper (of any, if none is given) touches it."""
+        arms = self.arms if arm is None else self.arms[arm : arm + 1]
+        return any(self.touch(f'{prefix}{part}', name) for prefix in arms for part in ('left', 'right', 'hand'))
 
-    def held(self, name: str) -> bool:
-        """Both fingers touch it."""
-        return self.touch('left', name) and self.touch('right', name)
+    def held(self, name: str, arm: int = 0) -> bool:
+        """Both fingers of that arm touch it."""
+        return all(self.touch(f'{self.arms[arm]}{finger}', name) for finger in ('left', 'right'))
+
+
+@dataclass(frozen=True, slots=True)
+class Grip:
+    """One way to hold an object.
+
+    Attributes:
+        pose: [7] of the object in tool0's frame.
+        opening: of the gripper that holds it, in [0, 1].
+        slip: [3] spread of the object's position in tool0's frame [m].
+    """
+
+    pose: Float64
+    opening: float
+    slip: tuple[float, float, float] = (0.006, 0.0, 0.005)
 
 
 class Expert(ABC):
-    """Drives the arm from ground truth, from any state. One instance drives one episode."""
+    """Drives the arms from ground truth, from any state. One instance drives one episode."""
 
     @abstractmethod
-    def act(self, state: TaskState, tool: Float64, opening: float) -> npt.NDArray[np.float32]:
-        """The action [7] of the next policy step.
+    def act(self, state: TaskState, tools: Float64, openings: Float64) -> npt.NDArray[np.float32]:
+        """The action [n_arms * 7] of the next policy step.
 
         Args:
             state: ground truth now.
-            tool: [7] pose of tool0 in base_link.
-            opening: of the gripper in [0, 1].
+            tools: [n_arms, 7] poses of tool0 in base_link.
+            openings: [n_arms] of the grippers in [0, 1].
         """
 
 
@@ -94,7 +123,10 @@ class Task(ABC):
 
     name: str
     objects: tuple[str, ...]
-    """Free bodies that the task adds, in the order of ``TaskState.poses``."""
+    """Bodies that the task adds, in the order of ``TaskState.poses``: free ones, hinged or sliding ones with one
+    joint, and fixed ones. A joint is called as its body."""
+    area: tuple[tuple[float, float], tuple[float, float]]
+    """[m] x and y of base_link between which no clutter stands."""
 
     def __init__(self, config: TaskConfig) -> None:
         names = tuple(subtask.name for subtask in config.subtasks)
@@ -109,11 +141,11 @@ class Task(ABC):
 
     @abstractmethod
     def add_objects(self, spec: mujoco.MjSpec) -> None:
-        """Add the bodies named in ``objects``, each with a free joint of the same name."""
+        """Add the bodies named in ``objects``."""
 
     @abstractmethod
     def layout(self, rng: np.random.Generator, split: str) -> Mapping[str, Float64]:
-        """Draw the objects' start poses [7]."""
+        """Draw where the objects start: pose [7] of a free or fixed body, angle or travel [1] of a jointed one."""
 
     @abstractmethod
     def predicates(self) -> Mapping[str, Callable[[Scene], bool]]:
@@ -132,7 +164,22 @@ class Task(ABC):
             noise: 1 is a practised operator, 0 is exact, 2 is clumsy.
         """
 
-    def trouble(self, state: TaskState, tool: Float64, opening: float) -> str:
+    @abstractmethod
+    def scramble(self, rng: np.random.Generator) -> Mapping[str, Float64]:
+        """Draw a scene that vision is pretrained on: objects anywhere within reach, on, in and beside one another.
+
+        Places as in :meth:`layout`, but no episode's start in particular.
+        """
+
+    @abstractmethod
+    def grips(self) -> Mapping[str, Sequence[Grip]]:
+        """How objects can be held, for the same scenes; what is not listed is not held."""
+
+    def folds(self, name: str) -> int:
+        """Turns about its own z after which an object looks the same: 4 a cube, 2 a brick, 1 a mug, 0 a can."""
+        return 4
+
+    def trouble(self, state: TaskState, tools: Float64, openings: Float64) -> str:
         """Why a watching operator would step in at once, '' while it looks sensible.
 
         What only takes too long is not asked here. Arguments as in :meth:`Expert.act`.

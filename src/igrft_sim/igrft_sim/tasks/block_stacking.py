@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import mujoco
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from igrft_sim.expert import CLOSED, OPEN, Hand, grasp_yaw, tool_yaw
 from igrft_sim.scene import FINGER_TRAVEL
-from igrft_sim.tasks.base import Expert, Float64, Scene, Task, TaskState, upright_pose
+from igrft_sim.tasks.base import Expert, Float64, Grip, Scene, Task, TaskState, upright_pose
 
 EDGE = 0.045
 """[m] of a block."""
@@ -57,6 +57,7 @@ class BlockStacking(Task):
 
     name = 'block_stacking'
     objects = ('red_block', 'blue_block')
+    area = ((0.30, 0.66), (-0.18, 0.18))
 
     def add_objects(self, spec: mujoco.MjSpec) -> None:
         for name, colour in zip(self.objects, ([0.83, 0.16, 0.15, 1], [0.13, 0.33, 0.78, 1]), strict=True):
@@ -86,6 +87,20 @@ class BlockStacking(Task):
             for name, (x, y), yaw in zip(self.objects, offsets, yaws, strict=True)
         }
 
+    def scramble(self, rng: np.random.Generator) -> Mapping[str, Float64]:
+        places = {}
+        for name in self.objects:
+            x, y = rng.uniform(-0.15, 0.15, 2)
+            places[name] = upright_pose(CENTRE[0] + x, CENTRE[1] + y, EDGE / 2, rng.uniform(-np.pi / 4, np.pi / 4))
+        if rng.random() < 0.25:
+            upper, lower = rng.permutation(self.objects)
+            places[upper][:3] = places[lower][:3] + [*rng.normal(0, 0.007, 2), EDGE]
+        return places
+
+    def grips(self) -> Mapping[str, Sequence[Grip]]:
+        grip = Grip(np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]), EDGE / (2 * FINGER_TRAVEL))
+        return {name: [grip] for name in self.objects}
+
     def predicates(self) -> Mapping[str, Callable[[Scene], bool]]:
         return {'reach': _reached, 'grasp': _grasped, 'align': _aligned, 'stack': _stacked}
 
@@ -98,7 +113,8 @@ class BlockStacking(Task):
         away = np.abs(state.poses[:, :2] - CENTRE) > REACH
         return super().lost(state) or bool(away.any())
 
-    def trouble(self, state: TaskState, tool: Float64, opening: float) -> str:
+    def trouble(self, state: TaskState, tools: Float64, openings: Float64) -> str:
+        tool = tools[0]
         red, blue = state.pose('red_block'), state.pose('blue_block')
         if np.linalg.norm(tool[:2] - CENTRE) > ASTRAY or tool[2] > ASTRAY:
             return 'the arm has gone astray'
@@ -176,7 +192,8 @@ class StackingExpert(Expert):
         self._stuck = 0
         self._last = np.zeros(3)
 
-    def act(self, state: TaskState, tool: Float64, opening: float) -> npt.NDArray[np.float32]:
+    def act(self, state: TaskState, tools: Float64, openings: Float64) -> npt.NDArray[np.float32]:
+        tool, opening = tools[0], float(openings[0])
         red, blue = state.pose('red_block'), state.pose('blue_block')
         apart, rise = _aside(red, blue), float(red[2] - blue[2])
         if apart < ON_TOP * 0.75 and abs(rise - EDGE) < 0.005:

@@ -17,6 +17,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from igrft.bench import paper as bench_paper
 from igrft.cli import bench_interaction
 from igrft.config import RobotConfig, named
 from igrft.episodes.catalog import iterate
@@ -25,6 +26,14 @@ from igrft.types import Source
 
 app = typer.Typer(no_args_is_help=True, help='measure')
 app.command('interaction')(bench_interaction.command)
+
+
+@app.command(add_help_option=False, context_settings={'allow_extra_args': True, 'ignore_unknown_options': True})
+def paper(context: typer.Context) -> None:
+    """The paper's tables from nothing (--help says more)."""
+    raise typer.Exit(bench_paper.main(context.args))
+
+
 DOMAIN = 100
 """ROS domain of the measurement, so that nothing else is measured."""
 

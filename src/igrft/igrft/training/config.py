@@ -24,7 +24,7 @@ class StageConfig:
     learning_rate: float = 1e-3
     """of the policy, after warm-up; it falls to a tenth along a cosine"""
     critic_steps: int = 0
-    """gradient steps of the critic; 0 trains no critic, and every step counts 1"""
+    """gradient steps of the critic; 0 trains no critic, and every step that may count counts 1"""
     critic_learning_rate: float = 1e-3
     mix: Mapping[str, float] = field(default_factory=lambda: {'demonstration': 1.0})
     """share of a batch from demonstration, policy and human steps"""

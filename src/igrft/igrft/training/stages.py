@@ -25,7 +25,7 @@ from igrft.policies.protocol import Policy
 from igrft.training import checkpoint as checkpoints
 from igrft.training.checkpoint import Checkpoint, CheckpointError
 from igrft.training.config import StageConfig, TrainingConfig
-from igrft.training.dataset import Dataset
+from igrft.training.dataset import Dataset, FeatureSource
 from igrft.training.features import FeatureStore
 from igrft.training.learner import Learner, OptimiserSettings, StepResult
 from igrft.training.metrics import Curves
@@ -115,9 +115,20 @@ class StageRun:
         config: TrainingConfig,
         progress: Callable[[Progress], None] = lambda progress: None,
         stop: Callable[[], bool] = lambda: False,
+        features: FeatureSource | None = None,
     ) -> None:
+        """Prepare the stage.
+
+        Args:
+            request: what to train.
+            config: the constants.
+            progress: told where it stands.
+            stop: asked whether to stop.
+            features: of an episode; left out, they are computed from its images and kept below the request's root.
+        """
         self.request = request
         self.config = config
+        self._features = features or FeatureStore(request.root / 'cache' / 'features')
         self.stage: StageConfig = config.stage(request.stage)
         self._progress = progress
         self._stop = stop
@@ -148,8 +159,8 @@ class StageRun:
         torch.manual_seed(self.config.seed)
         parent = self._parent()
         policy = parent.policy if parent else self._fresh()
-        store = FeatureStore(self.request.root / 'cache' / 'features')
-        dataset = Dataset.build(episodes, policy, self.request.task, self.stage.weights.before_takeover, store)
+        before = self.stage.weights.before_takeover
+        dataset = Dataset.build(episodes, policy, self.request.task, before, self._features)
         if parent is None:
             self._fit(policy, dataset)
         state = TrainingState(self.request.root / 'checkpoints' / f'.{name}.state')
@@ -235,9 +246,11 @@ class StageRun:
     ) -> None:
         torch.manual_seed(self._seed('policy'))
         weights = torch.ones(len(dataset))
-        if critic is not None:
-            states = CriticObjective.states(policy, dataset)
-            advantage = dataset_advantages(dataset, predict(critic, states), self.config)
+        if critic is not None or self.stage.weights.successes_only:
+            advantage = torch.zeros(len(dataset))
+            if critic is not None:
+                states = CriticObjective.states(policy, dataset)
+                advantage = dataset_advantages(dataset, predict(critic, states), self.config)
             marks = (dataset.source, dataset.demonstration, dataset.led_to_takeover)
             weights = step_weights(advantage, *marks, self.stage.weights, dataset.succeeded())
             shown = StepResult(torch.zeros(()), histograms={'weights': weights, 'advantages': advantage})

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the paper benchmark may be told: profiles (``config/bench``) and methods (``config/methods``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from igrft.method.temperature import TemperatureConfig
+
+SPAN = 100_000
+"""Seeds of one repetition; within it the ranges below, which never meet."""
+DEMONSTRATIONS, ROLLOUTS, ROUNDS, VALIDATION, CURVE = 0, 20_000, 40_000, 60_000, 80_000
+"""First seed of each use, from the repetition's first on. Evaluation has its own, far from all: the profile's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodConfig:
+    """A method: which data, who corrects, which reward, and what differs in training."""
+
+    title: str
+    """in the tables"""
+    demonstrations: int
+    rollouts: int = 0
+    """episodes of the SFT policy that nobody corrects, recorded before offline RL"""
+    offline_rl: bool = False
+    rounds: int = 0
+    """updates after which, and before which, the policy is rolled out"""
+    rollouts_per_round: int = 0
+    corrections: bool = True
+    """the operator corrects the rounds' rollouts"""
+    new_data: bool = True
+    """False: the rounds' gradient steps without their episodes, the step-matched control"""
+    sft_sweep: bool = False
+    """the best SFT of the profile's sweep, in place of the profile's SFT"""
+    sft_extra: str = ''
+    """'ig_rft' etc.: SFT goes on for as many gradient steps as that method makes after SFT"""
+    sparse_reward: bool = False
+    """1 at the end of a success in place of the hybrid reward"""
+    reward: tuple[str, ...] = ()
+    """``key=value`` on top of the profile's reward"""
+    training: tuple[str, ...] = ()
+    """``key=value`` on top of the profile's training"""
+    temperature: TemperatureConfig = TemperatureConfig()
+
+    def __post_init__(self) -> None:
+        if min(self.demonstrations, self.rollouts, self.rounds, self.rollouts_per_round) < 0:
+            raise ValueError('demonstrations, rollouts, rounds and rollouts_per_round must not be negative')
+        if self.demonstrations < 1:
+            raise ValueError('every method begins with demonstrations')
+        if self.rounds and self.new_data and not self.rollouts_per_round:
+            raise ValueError('rounds with new data need rollouts_per_round')
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """Among what SFT is chosen, on validation seeds."""
+
+    steps: tuple[int, ...] = ()
+    """gradient steps"""
+    temperatures: tuple[float, ...] = (1.0,)
+    """of the initial noise at evaluation"""
+    episodes: int = 20
+    """validation episodes a candidate"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileConfig:
+    """A run of the benchmark."""
+
+    tasks: tuple[str, ...]
+    """names; empty: all of the cell's"""
+    methods: tuple[str, ...]
+    """of config/methods"""
+    seeds: int
+    """repetitions, from 0 on"""
+    episodes: int
+    """evaluation episodes a method, task, seed and split"""
+    splits: tuple[str, ...] = ('in', 'held_out')
+    curve_episodes: int = 0
+    """evaluation episodes after each round, 0 for none"""
+    evaluation_seed: int = 50_000_000
+    """the first seed of the final evaluation; draw a fresh one for a final run"""
+    scale: float = 1.0
+    """of every number of episodes and rounds in the methods, to shrink a run; at least one each"""
+    cells: int = 8
+    """simulated cells stepped in turn"""
+    replan_steps: int = 4
+    """executed steps after which a fresh chunk is asked for"""
+    films: int = 2
+    """episodes of each kind, success and failure, of which a film strip is kept"""
+    policy: str = 'compact_flow'
+    policy_overrides: tuple[str, ...] = ()
+    training: str = 'bench'
+    reward: str = 'hybrid'
+    training_overrides: tuple[str, ...] = ()
+    sweep: SweepConfig = SweepConfig()
+    habits: Mapping[str, Any] = field(default_factory=lambda: {'finish_task': True})
+    """of the operator"""
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1 or self.episodes < 1 or self.cells < 1:
+            raise ValueError('seeds, episodes and cells must be at least 1')
+        if not 0 < self.scale <= 1:
+            raise ValueError('scale must lie in (0, 1]')
+        if self.evaluation_seed < self.seeds * SPAN:
+            raise ValueError(
+                f'evaluation_seed must be at least {self.seeds * SPAN}, above every seed that is trained on'
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One cell of the table, and where its work goes."""
+
+    task: str
+    method: str
+    seed: int
+    out: Path
+
+    @property
+    def name(self) -> str:
+        return f'{self.task}-{self.method}-{self.seed}'
+
+    @property
+    def result(self) -> Path:
+        """The file that says it is done."""
+        return self.out / 'cells' / f'{self.name}.json'
+
+    @property
+    def root(self) -> Path:
+        """Episodes and checkpoints, shared by the methods of one task and seed."""
+        return self.out / 'work' / self.task / f'seed{self.seed}'
+
+    def seeds(self, use: int, count: int) -> range:
+        """``count`` environment seeds for a use (``DEMONSTRATIONS``, …)."""
+        first = self.seed * SPAN + use
+        return range(first, first + count)

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One cell of the table: a method on a task with a seed, from nothing to its rows."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from igrft.bench import record as records
+from igrft.bench.config import CURVE, DEMONSTRATIONS, ROLLOUTS, ROUNDS, VALIDATION, Job, MethodConfig, ProfileConfig
+from igrft.bench.record import Record
+from igrft.bench.rollouts import Plan, Rollouts, interventions_of
+from igrft.bench.trials import Trials, score
+from igrft.config import RobotConfig, TaskConfig, as_dict, named
+from igrft.policies import registry
+from igrft.policies.serving import Agent
+from igrft.reward.hybrid import HybridConfig
+from igrft.training.checkpoint import Checkpoint
+from igrft.training.config import TrainingConfig
+from igrft.training.stages import StageRequest, StageRun, checkpoint_id
+from igrft.training.worker import robot_spec
+from igrft.types import Kind
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Tally:
+    """What a method has used so far."""
+
+    demos: int = 0
+    rollouts: int = 0
+    interventions: int = 0
+    train_s: float = 0.0
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    chosen: dict[str, Any] = field(default_factory=dict)
+
+    def used(self) -> dict[str, int]:
+        """The data so far."""
+        return {'demos': self.demos, 'rollouts': self.rollouts, 'interventions': self.interventions}
+
+
+class Experiment:
+    """Runs a job; every episode and every training that another job or an earlier run has done is read, not redone."""
+
+    def __init__(self, job: Job, profile: ProfileConfig, say: Say = lambda line: None) -> None:
+        self.job, self.profile, self.say = job, profile, say
+        self.method = named('methods', job.method, MethodConfig)
+        self.robot = named('robots', task_robot(job.task), RobotConfig)
+        self.weights = tuple(subtask.weight for subtask in named('tasks', job.task, TaskConfig).subtasks)
+        overrides = (*profile.training_overrides, *self.method.training)
+        self.reward = named('reward', profile.reward, HybridConfig, self.method.reward)
+        training = named('training', profile.training, TrainingConfig, overrides)
+        self.training = replace(training, seed=job.seed, reward=self._reward_name())
+        plain = named('training', profile.training, TrainingConfig, profile.training_overrides)
+        self.shared = replace(plain, seed=job.seed)
+        torch.set_num_threads(self.training.threads)
+        encoder = registry.create(profile.policy, overrides=profile.policy_overrides, **robot_spec(self.robot)).eval()
+        self.pool = Rollouts(job.task, self.robot, encoder, profile.cells, self.reward.interaction)
+        self.trials = Trials(job, profile, self.pool)
+        self.tally = Tally()
+        self.temperature: float | None = None
+
+    def run(self) -> dict[str, Any]:
+        """The cell's content, see ``docs/benchmarks/paper``."""
+        begin = time.monotonic()
+        try:
+            final = self._train()
+            rows = self._evaluate(final)
+        finally:
+            self.pool.close()
+        return {
+            'rows': rows,
+            'curve': self.tally.curve,
+            'seconds': self.tally.seconds | {'all': round(time.monotonic() - begin, 1)},
+            'chosen': self.tally.chosen,
+            'films': self.trials.films,
+            'checkpoint': final.id,
+            'method': as_dict(self.method),
+            'profile': as_dict(self.profile),
+        }
+
+    # Data ---------------------------------------------------------------------------------------------------
+
+    def _count(self, number: int) -> int:
+        return max(1, round(number * self.profile.scale)) if number else 0
+
+    def _episodes(self, kind: Kind, seeds: Sequence[int], agent: Agent | None = None) -> list[Record]:
+        """Recorded episodes, read where they exist."""
+        folder = self.job.root / 'episodes' / (agent.checkpoint if agent else 'operator')
+        paths = {seed: folder / f'{kind.value}-{seed}.npz' for seed in seeds}
+        with self._timed(kind.value), locked(folder / f'.{kind.value}.lock'):
+            missing = [seed for seed, path in paths.items() if not path.is_file()]
+            if missing:
+                plan = Plan(
+                    kind=kind,
+                    seeds=missing,
+                    replan_steps=self.profile.replan_steps,
+                    habits=dict(self.profile.habits),
+                )
+                for found in self.pool.run(plan, agent):
+                    records.save(paths[found.episode.info.seed], found)
+            return [records.load(path) for path in paths.values()]
+
+    def _demonstrations(self) -> list[Record]:
+        count = self._count(self.method.demonstrations)
+        found = self._episodes(Kind.DEMONSTRATION, self.job.seeds(DEMONSTRATIONS, count))
+        good = [record for record in found if record.success]
+        self.tally.demos = len(good)
+        return good
+
+    # Training -----------------------------------------------------------------------------------------------
+
+    def _train(self) -> Checkpoint:
+        data = self._demonstrations()
+        current = self._sft(data)
+        self._point(current)
+        if self.method.rollouts:
+            seeds = self.job.seeds(ROLLOUTS, self._count(self.method.rollouts))
+            data += self._episodes(Kind.ROLLOUT, seeds, self._agent(current))
+            self.tally.rollouts += len(seeds)
+        if self.method.offline_rl:
+            current = self._stage('offline_rl', data, current)
+            self._point(current)
+        for number in range(1, self._count(self.method.rounds) + 1):
+            if self.method.new_data:
+                data += self._round(number, current)
+            current = self._stage('hil', data, current, number)
+            self._point(current)
+        return current
+
+    def _round(self, number: int, current: Checkpoint) -> list[Record]:
+        count = self._count(self.method.rollouts_per_round)
+        seeds = self.job.seeds(ROUNDS + number * 1000, count)
+        kind = Kind.CORRECTION if self.method.corrections else Kind.ROLLOUT
+        found = self._episodes(kind, seeds, self._agent(current))
+        self.tally.rollouts += len(found)
+        self.tally.interventions += interventions_of(found)
+        self.say(f'round {number}: {interventions_of(found)} interventions in {len(found)} episodes')
+        return found
+
+    def _sft(self, data: list[Record]) -> Checkpoint:
+        if not self.method.sft_sweep:
+            config = self.shared
+            if self.method.sft_extra:
+                config = with_steps(config, config.sft.steps + self._steps_after_sft(self.method.sft_extra))
+            return self._stage('sft', data, None, config=config)
+        best: tuple[float, Checkpoint, dict[str, Any]] | None = None
+        sweep = self.profile.sweep
+        tried = []
+        for steps in sweep.steps or (self.shared.sft.steps,):
+            candidate = self._stage('sft', data, None, config=with_steps(self.shared, steps))
+            for temperature in sweep.temperatures:
+                seeds = self.job.seeds(VALIDATION, sweep.episodes)
+                with self._timed('evaluation'):
+                    found = score(self.trials.run(self._agent(candidate), seeds, temperature))
+                choice = {'steps': steps, 'temperature': temperature, **found}
+                tried.append(choice)
+                quality = found['successes'] + 1e-3 * found['progress']  # progress only decides between equals
+                if best is None or quality > best[0]:
+                    best = quality, candidate, choice
+        assert best is not None
+        self.tally.chosen = best[2] | {'of': tried}
+        self.temperature = best[2]['temperature']
+        return best[1]
+
+    def _steps_after_sft(self, method: str) -> int:
+        other = named('methods', method, MethodConfig)
+        overrides = (*self.profile.training_overrides, *other.training)
+        config = named('training', self.profile.training, TrainingConfig, overrides)
+        return other.offline_rl * config.offline_rl.steps + self._count(other.rounds) * config.hil.steps
+
+    def _stage(
+        self,
+        stage: str,
+        data: list[Record],
+        parent: Checkpoint | None,
+        number: int = 0,
+        config: TrainingConfig | None = None,
+    ) -> Checkpoint:
+        config = config or self.training
+        request = StageRequest(
+            stage=stage,
+            task=self.job.task,
+            root=self.job.root,
+            policy=self.profile.policy,
+            policy_overrides=self.profile.policy_overrides,
+            spec=robot_spec(self.robot),
+            round=number,
+            parent=parent.path if parent else None,
+        )
+        kept = {record.episode.info.id: record.features for record in data if record.features is not None}
+        episodes = [records.rewarded(r, self.weights, self.reward, self.method.sparse_reward) for r in data]
+        begin = time.monotonic()
+        name = checkpoint_id(request, config, kept)
+        with self._timed(stage), locked(self.job.root / 'locks' / name):
+            run = StageRun(request, config, features=lambda policy, episode: kept[episode.info.id])
+            result = run.run(episodes)
+        spent = time.monotonic() - begin
+        self.tally.train_s += spent
+        self.say(f'{stage}{f" {number}" if number else ""}: {spent:.0f} s')
+        return result
+
+    def _agent(self, checkpoint: Checkpoint) -> Agent:
+        return Agent(checkpoint.policy, checkpoint.critic, self.method.temperature, checkpoint.id)
+
+    def _point(self, checkpoint: Checkpoint) -> None:
+        """A point of the data-efficiency curve."""
+        if not self.profile.curve_episodes:
+            return
+        seeds = self.job.seeds(CURVE, self.profile.curve_episodes)
+        with self._timed('evaluation'):
+            found = self.trials.run(self._agent(checkpoint), seeds, self.temperature)
+        point = {'stage': checkpoint.stage, 'round': checkpoint.round, **self.tally.used(), **score(found)}
+        self.tally.curve.append(point)
+        self.say(f'{point["stage"]} {point["round"]}: {point["successes"]}/{point["n"]}')
+
+    def _evaluate(self, checkpoint: Checkpoint) -> list[dict[str, Any]]:
+        rows = []
+        for split in self.profile.splits:
+            with self._timed('evaluation'):
+                found = self.trials.final(self._agent(checkpoint), split, self.temperature)
+            rows.append(
+                {
+                    'task': self.job.task,
+                    'method': self.job.method,
+                    'seed': self.job.seed,
+                    'split': split,
+                    **score(found),
+                    **self.tally.used(),
+                    'train_s': round(self.tally.train_s, 1),
+                    'outcomes': ''.join('1' if record.success else '0' for record in found),
+                    'subtasks': np.sum([~np.isnan(record.completed_at) for record in found], axis=0).tolist(),
+                }
+            )
+            self.say(f'{split}: {rows[-1]["successes"]}/{rows[-1]["n"]}')
+        return rows
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        begin = time.monotonic()
+        yield
+        spent = self.tally.seconds.get(what, 0.0) + time.monotonic() - begin
+        self.tally.seconds[what] = round(spent, 1)
+
+    def _reward_name(self) -> str:
+        """Names the reward in the checkpoint's id: other rewards are another training."""
+        content = json.dumps([as_dict(self.reward), self.method.sparse_reward], sort_keys=True)
+        return f'{self.profile.reward}@{hashlib.sha256(content.encode()).hexdigest()[:12]}'
+
+
+def with_steps(config: TrainingConfig, steps: int) -> TrainingConfig:
+    """The same training with another length of SFT."""
+    return replace(config, sft=replace(config.sft, steps=steps))
+
+
+def task_robot(task: str) -> str:
+    """The robot that a task of the cell needs."""
+    from igrft_sim.tasks import make_task
+
+    return str(getattr(make_task(task).config, 'robot', 'sim'))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Only one process at a time makes what others then read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From finished cells to results.json, results.md and the figures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from igrft.bench.config import Job, MethodConfig, ProfileConfig
+from igrft.bench.figures import Point, curves
+from igrft.bench.runner import write_json
+from igrft.bench.tables import Cells, Row, efficiency_table, points_of, subtask_table, table
+from igrft.config import as_dict, named
+
+INTERNAL = ('outcomes', 'subtasks')
+"""Kept in details.json: one character an episode, and how many episodes completed each subtask."""
+
+
+def restore(jobs: Sequence[Job], folder: Path, profile: ProfileConfig) -> list[str]:
+    """Take the cells of an earlier report as finished, where they were made with the same configuration.
+
+    Returns:
+        a line about each cell that was made with another one, and so runs again.
+    """
+    path = folder / 'details.json'
+    known = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+    wanted = comparable(as_dict(profile))
+    refused = []
+    for job in jobs:
+        cell = known.get(job.name)
+        if cell is None or job.result.is_file():
+            continue
+        method = as_dict(named('methods', job.method, MethodConfig))
+        if comparable(cell['profile']) == wanted and cell['method'] == json.loads(json.dumps(method)):
+            write_json(job.result, cell)
+        else:
+            refused.append(f'{job.name} in {path} was made with another configuration')
+    return refused
+
+
+def comparable(profile: dict[str, Any]) -> Any:
+    """A profile without the fields that say which cells there are, not how one is made."""
+    return json.loads(json.dumps({k: v for k, v in profile.items() if k not in ('tasks', 'methods', 'seeds')}))
+
+
+def write(jobs: Sequence[Job], folder: Path, about: dict[str, Any]) -> None:
+    """Write everything that the finished cells allow.
+
+    Args:
+        jobs: of the run.
+        folder: where the report goes.
+        about: command, profile and the like, for the head of the table.
+    """
+    cells = [(job, json.loads(job.result.read_text(encoding='utf-8'))) for job in jobs if job.result.is_file()]
+    if not cells:
+        return
+    rows: list[Row] = [row for _, cell in cells for row in cell['rows']]
+    write_json(folder / 'results.json', [{k: v for k, v in row.items() if k not in INTERNAL} for row in rows])
+    write_json(folder / 'details.json', {job.name: cell for job, cell in cells})
+    films = sorted(name for _, cell in cells for name in cell['films'])
+    for name in films:
+        source = cells[0][0].out / 'films' / name
+        target = folder / 'films' / name
+        if source.is_file():  # a restored cell's film lies in the report already
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    efficiency(cells, folder / 'data_efficiency.png')
+    hours = sum(cell['seconds']['all'] for _, cell in cells) / 3600
+    head = about | {
+        'finished cells': f'{len(cells)} of {len(jobs)}',
+        'process hours': f'{hours:.2f}',
+        'commits': ', '.join(sorted({row['commit'] for row in rows})),
+    }
+    text = ['# Results', '', *(f'- {key}: {value}' for key, value in head.items()), '']
+    for split in dict.fromkeys(row['split'] for row in rows):
+        text += table([row for row in rows if row['split'] == split], split)
+    text += ['## Subtasks', '', 'Share of the in-distribution episodes that completed each, in %.', '']
+    for task in dict.fromkeys(row['task'] for row in rows):
+        text += subtask_table([row for row in rows if row['split'] == 'in'], task)
+    text += efficiency_table(cells)
+    if any(cell['curve'] for _, cell in cells):
+        text += ['![data efficiency](data_efficiency.png)', '']
+    text += [f'![{name}](films/{name})\n' for name in films]
+    (folder / 'results.md').write_text('\n'.join(text) + '\n', encoding='utf-8')
+
+
+def efficiency(cells: Cells, path: Path) -> None:
+    """Success against interventions; methods without any are levels."""
+    lines: dict[str, list[Point]] = {}
+    levels: dict[str, float] = {}
+    for method, points in points_of(cells).items():
+        title = named('methods', method, MethodConfig).title
+        if points[-1][1] > 0:
+            lines[title] = [(at, success) for stage, at, success in points if stage != 'sft' or len(points) == 1]
+        else:
+            levels[title] = points[-1][2].rate
+    if lines or levels:
+        curves(path, lines, 'interventions', levels)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of the paper benchmark, as Markdown."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from igrft.bench.config import Job, MethodConfig
+from igrft.config import TaskConfig, named
+from igrft.rollout.statistics import Proportion
+
+Row = dict[str, Any]
+Cells = Sequence[tuple[Job, dict[str, Any]]]
+PAPER = {'sft': 18.8, 'awr': 40.0, 'ig_rft': 85.0, 'no_interaction': 70.0, 'no_trajectory': 75.0, 'no_subtask': 57.5}
+"""Average success over four tasks in the paper [%]."""
+REFERENCE = 'ig_rft'
+"""The method that the others are compared with."""
+
+
+def pooled(rows: Iterable[Row]) -> tuple[Proportion, float]:
+    """Success and mean progress over seeds and tasks."""
+    found = list(rows)
+    n = sum(row['n'] for row in found)
+    progress = sum(row['progress'] * row['n'] for row in found) / n if n else float('nan')
+    return Proportion(sum(row['successes'] for row in found), n), progress
+
+
+def percent(success: Proportion) -> str:
+    """``83.0 [75.1, 89.0]``, in percent with the 95 % Wilson interval."""
+    low, high = success.interval()
+    return f'{100 * success.rate:.1f} [{100 * low:.1f}, {100 * high:.1f}]'
+
+
+def less(rows: Sequence[Row], reference: Sequence[Row]) -> str:
+    """Success of the reference minus that of a method in points, with its 95 % interval, over the same episodes."""
+    mine = {(row['task'], row['seed']): row['outcomes'] for row in rows}
+    other = {(row['task'], row['seed']): row['outcomes'] for row in reference}
+    both = sorted(mine.keys() & other.keys())
+    if rows == reference or not both:
+        return ''
+    pairs = [int(b) - int(a) for key in both for a, b in zip(mine[key], other[key], strict=True)]
+    mean, margin = 100 * np.mean(pairs), 196 * np.std(pairs) / np.sqrt(len(pairs))
+    return f'{mean:.1f} ± {margin:.1f}'
+
+
+def subtask_table(rows: Sequence[Row], task: str) -> list[str]:
+    """Share of the episodes that came so far, in percent."""
+    names = [subtask.name for subtask in named('tasks', task, TaskConfig).subtasks]
+    lines = [f'### {task}', '', '| method | n | ' + ' | '.join(names) + ' | success |', '|---' * (len(names) + 3) + '|']
+    for method in dict.fromkeys(row['method'] for row in rows):
+        own = [row for row in rows if row['method'] == method and row['task'] == task]
+        n = sum(row['n'] for row in own)
+        if not n:
+            continue
+        reached = np.sum([row['subtasks'] for row in own], axis=0)
+        shares = [f'{100 * count / n:.0f}' for count in (*reached, sum(row['successes'] for row in own))]
+        lines.append(f'| {named("methods", method, MethodConfig).title} | {n} | ' + ' | '.join(shares) + ' |')
+    return [*lines, '']
+
+
+def table(rows: Sequence[Row], split: str) -> list[str]:
+    """Method by task, and their average."""
+    tasks = sorted({row['task'] for row in rows})
+    methods = list(dict.fromkeys(row['method'] for row in rows))
+    names = {'in': 'In distribution', 'held_out': 'Held out'}
+    head = ['method', *tasks, 'all tasks', 'less than IG-RFT by', 'progress', 'n']
+    head += ['demonstrations', 'rollouts', 'interventions', 'paper']
+    lines = [f'## {names.get(split, split)}', '']
+    lines += ['Success in %, with its 95 % Wilson interval; differences are paired, episode by episode.', '']
+    reference = [row for row in rows if row['method'] == REFERENCE]
+    lines += ['| ' + ' | '.join(head) + ' |', '|---' * len(head) + '|']
+    for method in methods:
+        own = [row for row in rows if row['method'] == method]
+        cells = [named('methods', method, MethodConfig).title]
+        for task in tasks:
+            part = [row for row in own if row['task'] == task]
+            cells.append(percent(pooled(part)[0]) if part else '')
+        success, progress = pooled(own)
+        uses = [f'{sum(row[key] for row in own) / len(own):.0f}' for key in ('demos', 'rollouts', 'interventions')]
+        cells += [
+            percent(success),
+            less(own, reference),
+            f'{progress:.2f}',
+            str(success.n),
+            *uses,
+            f'{PAPER[method]}' if method in PAPER else '',
+        ]
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    return [*lines, '']
+
+
+def points_of(cells: Cells) -> dict[str, list[tuple[str, float, Proportion]]]:
+    """Method to (stage, mean interventions, success), pooled over tasks and seeds."""
+    found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for job, cell in cells:
+        for point in cell['curve']:
+            found[job.method][f'{point["stage"]} {point["round"]}' if point['round'] else point['stage']].append(point)
+    return {
+        method: [
+            (
+                stage,
+                sum(point['interventions'] for point in points) / len(points),
+                Proportion(sum(p['successes'] for p in points), sum(p['n'] for p in points)),
+            )
+            for stage, points in stages.items()
+        ]
+        for method, stages in found.items()
+    }
+
+
+def efficiency_table(cells: Cells) -> list[str]:
+    """Success after every stage and round."""
+    methods = {method: points for method, points in points_of(cells).items() if len(points) > 1}
+    if not methods:
+        return []
+    stages = list(dict.fromkeys(stage for points in methods.values() for stage, _, _ in points))
+    lines = ['## After each stage', '', 'Success in % on in-distribution episodes (interventions a run so far).', '']
+    lines += ['| method | ' + ' | '.join(stages) + ' |', '|---' * (len(stages) + 1) + '|']
+    for method, points in methods.items():
+        by = {stage: f'{percent(success)} ({at:.0f})' for stage, at, success in points}
+        title = named('methods', method, MethodConfig).title
+        lines.append(f'| {title} | ' + ' | '.join(by.get(stage, '') for stage in stages) + ' |')
+    return [*lines, '']

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The paper benchmark: a smoke run from nothing, what it writes, and that finished cells are not run again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from igrft.bench import paper, report, runner
+from igrft.bench.config import Job, MethodConfig, ProfileConfig
+from igrft.bench.tables import less, pooled
+from igrft.config import ConfigError, as_dict, config_dir, named
+
+METHODS = sorted(path.stem for path in (config_dir() / 'methods').glob('*.yaml'))
+KEYS = {'task', 'method', 'seed', 'split', 'n', 'successes', 'progress', 'demos', 'rollouts', 'interventions',
+        'train_s', 'commit'}  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip('igrft_sim')
+    pytest.importorskip('matplotlib')
+    out: Path = tmp_path_factory.mktemp('paper')
+    assert paper.main(['--profile', 'smoke', '--jobs', '1', '--out', str(out)]) == 0
+    return out
+
+
+def test_every_cell_gives_its_rows_and_the_report(smoke: Path) -> None:
+    rows = json.loads((smoke / 'report/results.json').read_text())
+    assert [(row['method'], row['split'], row['n']) for row in rows] == [('sft', 'in', 2), ('ig_rft', 'in', 2)]
+    assert all(set(row) == KEYS for row in rows)
+    sft, full = rows
+    assert sft['rollouts'] == sft['interventions'] == 0
+    assert full['rollouts'] == 1 and full['demos'] > 0 and full['train_s'] > 0
+    text = (smoke / 'report/results.md').read_text()
+    assert '| IG-RFT |' in text and '| SFT |' in text and 'data_efficiency.png' in text
+    assert (smoke / 'report/data_efficiency.png').stat().st_size > 5000
+    films = list((smoke / 'report/films').iterdir())
+    assert films and all(film.name in text for film in films)
+
+
+def test_a_second_call_runs_nothing_and_an_interrupted_one_goes_on(smoke: Path, capsys, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (smoke / 'cells').iterdir()}
+    (smoke / 'cells' / 'block_stacking-sft-0.json').unlink()
+    shutil.rmtree(smoke / 'work')  # the committed report alone is enough to know that a cell is finished
+    assert paper.main(['--profile', 'smoke', '--jobs', '1', '--out', str(smoke)]) == 0
+    assert '2 cells, 2 of them finished before' in capsys.readouterr().out
+    for path, changed in before.items():
+        assert path.is_file() and (path.stat().st_mtime_ns == changed or 'sft' in path.name)
+
+
+def test_a_cell_made_with_another_configuration_is_not_taken(smoke: Path, tmp_path: Path) -> None:
+    profile = named('bench', 'smoke', ProfileConfig, ['replan_steps=3'])
+    jobs = runner.jobs_of(profile, tmp_path)
+    refused = report.restore(jobs, smoke / 'report', profile)
+    assert len(refused) == 2 and 'another configuration' in refused[0]
+    assert not any(job.result.is_file() for job in jobs)
+
+
+def test_a_failing_cell_is_reported_and_leaves_no_result(tmp_path: Path, monkeypatch) -> None:
+    def explode(*_: object) -> None:
+        raise RuntimeError('no luck')
+
+    monkeypatch.setattr('igrft.bench.experiment.Experiment', explode)
+    said: list[str] = []
+    profile = named('bench', 'smoke', ProfileConfig)
+    jobs = runner.jobs_of(profile, tmp_path)
+    assert runner.run(jobs, profile, 1, None, said.append, lambda: None) == 2
+    assert 'no luck' in said[1] and not (tmp_path / 'cells').exists()
+    assert 'no luck' in (tmp_path / 'logs' / f'{jobs[0].name}.log').read_text()
+
+
+def test_bad_arguments_are_named(capsys) -> None:
+    assert paper.main(['--profile', 'qick']) == 2
+    assert 'quick' in capsys.readouterr().err
+    assert paper.main(['--profile', 'smoke', '--set', 'sclae=0.1']) == 2
+    assert 'scale' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_every_shipped_method_is_sound(name: str) -> None:
+    method = named('methods', name, MethodConfig)
+    assert method.title
+    if method.sft_extra:
+        assert named('methods', method.sft_extra, MethodConfig).rounds
+
+
+def test_profiles_name_known_methods() -> None:
+    known = set(METHODS)
+    for profile in ('full', 'quick', 'smoke'):
+        assert set(named('bench', profile, ProfileConfig).methods) <= known
+    with pytest.raises(ConfigError, match='scale'):
+        named('bench', 'smoke', ProfileConfig, ['scale=2'])
+
+
+def test_differences_are_paired_episode_by_episode() -> None:
+    def row(outcomes: str, seed: int = 0) -> dict[str, object]:
+        return {'task': 't', 'seed': seed, 'outcomes': outcomes, 'n': len(outcomes), 'successes': outcomes.count('1'),
+                'progress': 0.5}  # fmt: skip
+
+    reference = [row('1111'), row('1111', 1)]
+    assert less([row('1111')], reference) == '0.0 ± 0.0'
+    assert less([row('0011')], reference).startswith('50.0 ± ')
+    assert less(reference, reference) == ''
+    success, progress = pooled(reference)
+    assert (success.successes, success.n, progress) == (8, 8, 0.5)
+
+
+def test_seeds_of_repetitions_and_uses_never_meet(tmp_path: Path) -> None:
+    used: set[int] = set()
+    for seed in range(3):
+        job = Job('t', 'm', seed, tmp_path)
+        for use, count in ((0, 200), (20_000, 200), (41_000, 100), (44_000, 100), (60_000, 100), (80_000, 100)):
+            seeds = set(job.seeds(use, count))
+            assert not seeds & used
+            used |= seeds
+    assert max(used) < as_dict(named('bench', 'full', ProfileConfig))['evaluation_seed']

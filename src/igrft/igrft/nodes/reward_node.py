@@ -14,7 +14,7 @@ from igrft.config import RobotConfig, TaskConfig, named
 from igrft.episodes.topics import grid_camera, image_topic, mask_topic
 from igrft.reward.hybrid import HybridConfig
 from igrft.reward.interaction import InteractionDetector
-from igrft.reward.subtask import PotentialTracker
+from igrft.rollout.potential import PotentialTracker
 from igrft.ros import qos
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
 from igrft.ros.messages import MessageError, image_array, nanoseconds_of, seconds_of

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from igrft.config import config_dir, load
 from igrft.reward.hybrid import HybridConfig, discounted_returns, hybrid_reward
-from igrft.reward.subtask import NEVER, PotentialTracker, potential, sigmoid, subtask_reward
+from igrft.reward.subtask import NEVER, potential, sigmoid, subtask_reward
 from igrft.reward.trajectory import trajectory_reward
+from igrft.rollout.potential import PotentialTracker
 
 lengths = st.integers(1, 300)
 kappas = st.floats(0.05, 50.0)

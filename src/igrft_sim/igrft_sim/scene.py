@@ -150,10 +150,10 @@ def _front_camera(spec: mujoco.MjSpec, wide: bool) -> None:
 
 
 def _clutter(spec: mujoco.MjSpec) -> None:
-    """A bottle, a ball, a carton and a can, standing below the floor until an episode wants them."""
+    """A flask, a ball, a carton and a can, below the floor until wanted; a hand that grasps passes over them."""
     kinds = mujoco.mjtGeom
     shapes = [
-        (kinds.mjGEOM_CYLINDER, [0.018, 0.045, 0]),
+        (kinds.mjGEOM_CYLINDER, [0.016, 0.032, 0]),
         (kinds.mjGEOM_SPHERE, [0.022, 0, 0]),
         (kinds.mjGEOM_BOX, [0.020, 0.030, 0.025]),
         (kinds.mjGEOM_CYLINDER, [0.026, 0.030, 0]),

@@ -8,7 +8,7 @@ from igrft.types import Kind, Outcome
 from igrft_sim.check_expert import main, run_expert
 from igrft_sim.operator import Habits, Operator
 
-LIMIT = 120
+LIMIT = 150
 
 
 def finish(env, expert):
@@ -26,7 +26,7 @@ def test_expert_succeeds_with_noise_in_a_short_time(blind, split, seeds):
     runs = [run_expert(blind, seed, split) for seed in seeds]
     assert all(run.success for run in runs)
     assert all(all(run.subtasks) for run in runs)
-    assert max(run.steps for run in runs) < 50
+    assert max(run.steps for run in runs) < 75
 
 
 def test_expert_without_noise_is_repeatable(blind):
@@ -72,6 +72,16 @@ def test_expert_separates_the_grasp_from_a_neighbour(blind):
     data = blind.cell.data
     data.joint('red_block').qpos = [0.48, 0.0, 0.0225, 1, 0, 0, 0]
     data.joint('blue_block').qpos = [0.48, 0.05, 0.0225, 1, 0, 0, 0]
+    data.joint('green_block').qpos = [0.40, 0.10, 0.0225, 1, 0, 0, 0]
+    blind.step([0, 0, 0, 0, 0, 0, 1])
+    assert finish(blind, blind.cell.task.expert(np.random.default_rng(1))) is not None
+
+
+@pytest.mark.parametrize('order', [('red', 'blue', 'green'), ('blue', 'green', 'red'), ('green', 'red', 'blue')])
+def test_expert_takes_a_wrong_tower_apart(blind, order):
+    blind.reset(0)
+    for level, colour in enumerate(order):
+        blind.cell.data.joint(f'{colour}_block').qpos = [0.48, 0.0, 0.0225 + 0.045 * level, 1, 0, 0, 0]
     blind.step([0, 0, 0, 0, 0, 0, 1])
     assert finish(blind, blind.cell.task.expert(np.random.default_rng(1))) is not None
 
@@ -102,7 +112,7 @@ def test_operator_only_watches_rollouts_and_evaluations(blind, kind):
 def test_operator_demonstrates_marks_and_labels(blind):
     decisions = drive(blind, Kind.DEMONSTRATION, 1)
     assert all(decision.engaged for decision in decisions)
-    assert [index for decision in decisions for index in decision.marks] == [0, 1, 2, 3]
+    assert [index for decision in decisions for index in decision.marks] == list(range(6))
     assert decisions[-1].outcome is Outcome.SUCCESS
 
 
@@ -112,7 +122,7 @@ def test_operator_waits_takes_over_and_lets_go(blind):
     engaged = [decision.engaged for decision in decisions]
     first = engaged.index(True)
     assert first == 10 + 3
-    assert 'reach' in decisions[first].reason
+    assert 'grasp_red' in decisions[first].reason
     gone = engaged.index(False, first)
     assert decisions[gone].marks == (0,), 'lets go in the tick in which the subtask is done'
 

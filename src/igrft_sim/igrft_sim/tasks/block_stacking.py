@@ -11,7 +11,8 @@ import numpy as np
 
 from igrft_sim.scene import FINGER_TRAVEL
 from igrft_sim.tasks.base import Expert, Float64, Grip, Scene, Task, TaskState, upright_pose
-from igrft_sim.tasks.block_stacking_expert import EDGE, ON_TOP, PAIRS, TowerExpert, aside, resting
+from igrft_sim.tasks.block_stacking_expert import EDGE, ON_TOP, PAIRS, TowerExpert, resting
+from igrft_sim.tasks.pick_place import aside
 
 CENTRE = (0.48, 0.0)
 """[m] middle of the area where the blocks start."""

@@ -62,7 +62,7 @@ class KeypointNet(nn.Module):
         x = x.contiguous(memory_format=torch.channels_last)
         heat = self.heat(self.body(self.stem(x)))
         # Half precision is good enough to find a keypoint, not to say where it is.
-        with torch.autocast('cpu', enabled=False):
+        with torch.autocast(image.device.type, enabled=False):
             flat = heat.float().flatten(2)
             share = (flat * self.sharpness[:, None]).softmax(-1)
             position = share @ self.grid
@@ -99,7 +99,7 @@ class Trunk(nn.Module):
     def forward(self, images: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
         """Features: the latent state [B, latent], then the normalised predictions [B, targets]."""
         seen = [self.eyes[name](images[name]) for name in self.cameras]
-        with torch.autocast('cpu', enabled=False):
+        with torch.autocast(proprio.device.type, enabled=False):
             return self._join(seen, proprio)
 
     def _join(self, seen: list[Tensor], proprio: Tensor) -> Tensor:

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the trunk is pretrained to say of a scene: where the task's things are, seen from the base and from each tool.
+
+The targets of a task are called ``<task>/<thing>.<what>.<axis>``, of several arms ``<task>/<thing>.<arm>.<what>…``:
+
+=========  =========================================================================================================
+``base``   x y z in base_link [m]; of a hinged or sliding thing, of its centre of mass
+``up``     horizontal components of its own z axis in base_link: which way it leans
+``angle``  of a hinged thing [rad], travel of a sliding one [m]
+``tool``   x y z in the tool's frame [m]
+``near``   the same, tanh(x / NEAR): fine where the tool is close, mute where it is far
+``yaw``    cos and sin of its heading in the tool's frame, times its rotational symmetry
+``held``   1 while that arm holds it
+=========  =========================================================================================================
+
+and ``<task>/<first>-<second>.base`` and ``.near`` are differences of two things' positions in base_link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+Float64 = npt.NDArray[np.float64]
+
+NEAR = 0.04
+"""[m] scale of the targets that resolve the neighbourhood of the tool."""
+AXES = ('x', 'y', 'z')
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A body of a task.
+
+    Attributes:
+        name: of the body.
+        folds: turns about its own z after which it looks the same; 0 any turn.
+        jointed: whether it hinges or slides.
+        holdable: whether a gripper can hold it.
+    """
+
+    name: str
+    folds: int = 4
+    jointed: bool = False
+    holdable: bool = True
+
+
+def target_names(task: str, things: Sequence[Thing], arms: Sequence[str] = ('arm',)) -> tuple[str, ...]:
+    """What the trunk predicts of a task with these things."""
+    names: list[str] = []
+    for thing in things:
+        own = f'{task}/{thing.name}'
+        names += [f'{own}.base.{a}' for a in AXES] + [f'{own}.up.{a}' for a in AXES[:2]]
+        names += [f'{own}.angle'] if thing.jointed else []
+        for arm in arms:
+            seen = own if len(arms) == 1 else f'{own}.{arm}'
+            names += [f'{seen}.{frame}.{a}' for frame in ('tool', 'near') for a in AXES]
+            names += [f'{seen}.yaw.cos', f'{seen}.yaw.sin'] if thing.folds else []
+            names += [f'{seen}.held'] if thing.holdable else []
+    for first, second in combinations(things, 2):
+        names += [f'{task}/{first.name}-{second.name}.{frame}.{a}' for frame in ('base', 'near') for a in AXES]
+    return tuple(names)
+
+
+def rotation(quaternion: npt.ArrayLike) -> Float64:
+    """Rotation matrix [3, 3] of a unit quaternion (w, x, y, z)."""
+    w, x, y, z = np.asarray(quaternion, np.float64)
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def targets(
+    things: Sequence[Thing],
+    poses: Mapping[str, Float64],
+    angles: Mapping[str, float],
+    tools: Float64,
+    held: Collection[tuple[int, str]],
+) -> list[float]:
+    """The values behind :func:`target_names`.
+
+    Args:
+        things: of the task.
+        poses: [7] of each in base_link.
+        angles: of the jointed ones [rad] or [m].
+        tools: [n_arms, 7] in base_link.
+        held: index of an arm and name of what it holds.
+    """
+    values: list[float] = []
+    frames = [rotation(tool[3:]) for tool in tools]
+    for thing in things:
+        pose = poses[thing.name]
+        turned = rotation(pose[3:])
+        values += [*pose[:3], *turned[:2, 2]]
+        if thing.jointed:
+            values.append(angles[thing.name])
+        for arm, (tool, frame) in enumerate(zip(tools, frames, strict=True)):
+            local = frame.T @ (pose[:3] - tool[:3])
+            values += [*local, *np.tanh(local / NEAR)]
+            if thing.folds:
+                values += _heading(frame.T @ turned, thing.folds)
+            if thing.holdable:
+                values.append(float((arm, thing.name) in held))
+    for first, second in combinations(things, 2):
+        way = poses[first.name][:3] - poses[second.name][:3]
+        values += [*way, *np.tanh(way / NEAR)]
+    return values
+
+
+def _heading(turned: Float64, folds: int) -> list[float]:
+    """Cosine and sine of ``folds`` times the angle of a thing's level axis; they fade out as that axis stands up."""
+    # A cube may lie on any face, and then the level one of its axes tells the heading.
+    level = turned[:2, np.argmin(np.abs(turned[2])) if folds == 4 else 0]
+    size, angle = float(np.linalg.norm(level)), folds * np.arctan2(level[1], level[0])
+    return [size * np.cos(angle), size * np.sin(angle)]

@@ -15,6 +15,9 @@ from igrft_sim.tasks.base import Float64
 NEAR = 0.075
 """[m] seen from above, within which the hand could meet an obstacle."""
 
+AHEAD = 0.03
+"""[m] more than ``NEAR``, within which a load must be high enough."""
+
 ON_AXIS = 0.008
 """[m] from the grip, within which the fingers may close."""
 
@@ -145,17 +148,26 @@ class Picker:
         clearance = np.clip(3.0 * (apart - 0.006), 0.001, 0.045)
         place = goal + [0.0, 0.0, clearance] + (tool[:3] - load.pose[:3])
         raised = goal[2] - load.below > 0.01  # it goes onto something
-        if raised and load.pose[2] - goal[2] < 0.008 and apart > 0.012:
-            return self.hand.towards(tool, place, tool_yaw(tool), CLOSED, 0.3)
-        way = [obstacle for obstacle in obstacles if aside(obstacle.place, goal) > NEAR]
-        return self._over(tool, place, tool_yaw(tool), CLOSED, way, load.below + load.grip + 0.01)
+        low = raised and load.pose[2] - goal[2] < 0.008 and apart > 0.012
+        way = [o for o in obstacles if aside(o.place, goal) > 0.06] if apart > 0.025 else []
+        margin = load.below + load.grip + 0.02
+        return self._over(tool, place, tool_yaw(tool), CLOSED, way, margin, 0.3 if low else 1.0)
 
     def _over(
-        self, tool: Float64, goal: Float64, yaw: float, grip: float, obstacles: Sequence[Obstacle], margin: float
+        self,
+        tool: Float64,
+        goal: Float64,
+        yaw: float,
+        grip: float,
+        obstacles: Sequence[Obstacle],
+        margin: float,
+        share: float = 1.0,
     ) -> Action:
         """Towards a goal, over what is on the way: above it, the tool stays ``margin`` [m] over its top."""
-        tops = [o.top + margin for o in obstacles if aside(o.place, tool) < NEAR + o.radius]
+        loaded = grip == CLOSED
+        tops = [o.top + margin for o in obstacles if aside(o.place, tool) < NEAR + o.radius + loaded * AHEAD]
         height = max([goal[2], *tops])
         # low beside something: gain height before going sideways
-        share = 0.25 if height - tool[2] > 0.02 else 1.0
-        return self.hand.towards(tool, np.array([goal[0], goal[1], height]), yaw, grip, share)
+        low = height - tool[2] > (0.012 if loaded else 0.02)
+        place = np.array([goal[0], goal[1], height])
+        return self.hand.towards(tool, place, yaw, grip, min(share, 0.12 if loaded else 0.25) if low else share)

@@ -6,8 +6,12 @@ from __future__ import annotations
 from igrft.config import ConfigError, TaskConfig, named, nearest
 from igrft_sim.tasks.base import SPLITS, Expert, Scene, SuccessHold, Task, TaskState
 from igrft_sim.tasks.block_stacking import BlockStacking
+from igrft_sim.tasks.drink_shelving import DrinkShelving
 
-TASKS: dict[str, type[Task]] = {BlockStacking.name: BlockStacking}
+TASKS: dict[str, type[Task]] = {
+    BlockStacking.name: BlockStacking,
+    DrinkShelving.name: DrinkShelving,
+}
 
 __all__ = ['SPLITS', 'TASKS', 'Expert', 'Scene', 'SuccessHold', 'Task', 'TaskState', 'make_task']
 

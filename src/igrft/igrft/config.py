@@ -154,6 +154,8 @@ class TaskConfig:
     subtasks: tuple[Subtask, ...]
     max_duration: float
     """[s] after which an episode is a timeout."""
+    robot: str = 'sim'
+    """The robot cell that the task is for (`config/robots`)."""
 
     def __post_init__(self) -> None:
         total = sum(subtask.weight for subtask in self.subtasks)

@@ -39,24 +39,24 @@ class Cell:
     Args:
         task: adds objects and judges them.
         image_size: [px] of the square images.
-        cameras: names to render.
+        cameras: names to render; the robot's by default.
         seed: of the first layout.
-        robot: arms, joints and named poses; the shipped ``sim`` by default.
+        robot: arms, joints and named poses; the one that the task is for by default.
     """
 
     def __init__(
         self,
         task: Task,
         image_size: int = 128,
-        cameras: Sequence[str] = ('front', 'wrist'),
+        cameras: Sequence[str] | None = None,
         control_dt: float = 0.1,
         seed: int = 0,
         robot: RobotConfig | None = None,
     ) -> None:
         self.task = task
-        self.cameras = tuple(cameras)
         self.control_dt = control_dt
-        self.robot = robot or named('robots', 'sim', RobotConfig)
+        self.robot = robot or named('robots', task.config.robot, RobotConfig)
+        self.cameras = tuple(camera.name for camera in self.robot.cameras) if cameras is None else tuple(cameras)
         self.image_size = image_size
         self.model = scene.build(task, mounts_of(self.robot))
         self.data = mujoco.MjData(self.model)
@@ -80,7 +80,7 @@ class Cell:
         joints = [model.joint(name) for name in self.robot.joints]
         self._q = np.array([joint.qposadr[0] for joint in joints])
         self._v = np.array([joint.dofadr[0] for joint in joints])
-        prefixes = [mount.prefix for mount in mounts_of(self.robot)]
+        self._prefixes = prefixes = tuple(mount.prefix for mount in mounts_of(self.robot))
         fingers = [[model.joint(f'{arm}{side}_finger_joint') for side in SIDES] for arm in prefixes]
         self._finger_q = np.array([[joint.qposadr[0] for joint in pair] for pair in fingers])
         self._drive = np.array([model.actuator(name).id for name in self.robot.joints])
@@ -246,6 +246,7 @@ class Cell:
             tools=self.tools,
             openings=self.openings,
             touching=frozenset(touching),
+            arms=self._prefixes,
         )
 
     def _speed(self, name: str) -> float:

@@ -22,7 +22,7 @@ class CellEnv:
 
     Args:
         cell: the simulated cell.
-        servos: of each arm, turn twists into joint targets.
+        servos: of each arm, turn twists into joint targets; by default they prefer the robot's home.
         safety: filters actions as the safety node does; None lets all through.
 
     Attributes:
@@ -32,7 +32,8 @@ class CellEnv:
 
     def __init__(self, cell: Cell, servos: Sequence[Servo] = (), safety: Safety | None = None) -> None:
         self.cell = cell
-        self.servos = tuple(servos) or tuple(Servo() for _ in cell.robot.arms)
+        homes = np.split(np.asarray(cell.robot.poses['home']), len(cell.robot.arms))
+        self.servos = tuple(servos) or tuple(Servo(posture=home) for home in homes)
         self.executed = np.zeros(cell.robot.action_dim, np.float32)
         self.succeeded = False
         self._safety = safety

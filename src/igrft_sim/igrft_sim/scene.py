@@ -69,7 +69,7 @@ def build(task: Task | None, arms: Sequence[ArmMount] = (ArmMount(),), beautiful
     spec.visual.map.shadowclip = 0.8
     spec.visual.map.znear = 0.01
     spec.visual.map.zfar = 10.0
-    _surroundings(spec, beautiful)
+    _surroundings(spec, beautiful, wide=len(arms) > 1)
     _front_camera(spec, wide=len(arms) > 1)
     _clutter(spec)
     if task is not None:
@@ -92,8 +92,9 @@ def _with_arms(arms: Sequence[ArmMount]) -> mujoco.MjSpec:
     return spec
 
 
-def _surroundings(spec: mujoco.MjSpec, beautiful: bool) -> None:
-    """Table (its top is z = 0 of base_link), floor, sky, lights and the front camera."""
+def _surroundings(spec: mujoco.MjSpec, beautiful: bool, wide: bool) -> None:
+    """Table (its top is z = 0 of base_link), floor, sky and lights; two arms need a wider table."""
+    width = 0.72 if wide else 0.60
     spec.add_texture(
         name='sky',
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -107,14 +108,14 @@ def _surroundings(spec: mujoco.MjSpec, beautiful: bool) -> None:
     world.add_geom(
         name='table',
         type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=[0.50, 0.60, 0.02],
+        size=[0.50, width, 0.02],
         pos=[0.36, 0, -0.02],
         rgba=[0.70, 0.66, 0.60, 1],
         friction=[1.0, 0.01, 0.0005],
         solref=[0.01, 1],
     )
     for x in (-0.08, 0.80):
-        for y in (-0.54, 0.54):
+        for y in (0.06 - width, width - 0.06):
             world.add_geom(
                 type=mujoco.mjtGeom.mjGEOM_BOX,
                 size=[0.025, 0.025, 0.33],
@@ -145,7 +146,7 @@ def _surroundings(spec: mujoco.MjSpec, beautiful: bool) -> None:
 
 def _front_camera(spec: mujoco.MjSpec, wide: bool) -> None:
     """Opposite the robot; two arms need a wider view."""
-    fovy = 42 if wide else 31
+    fovy = 44 if wide else 31
     spec.worldbody.add_camera(name='front', pos=[1.02, 0, 0.62], xyaxes=[0, 1, 0, -0.691, 0, 0.7229], fovy=fovy)
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from igrft.types import Kind
 from igrft_sim import scene
-from igrft_sim.cell import Cell
+from igrft_sim.cell import Cell, mounts_of
 from igrft_sim.env import CellEnv
 from igrft_sim.operator import Habits, Operator
 from igrft_sim.tasks import TASKS, make_task
@@ -23,14 +23,14 @@ def picture(
     cell: Cell, width: int, height: int, camera: mujoco.MjvCamera | str, insets: bool = True
 ) -> npt.NDArray[np.uint8]:
     """The cell as it is now with shadows and anti-aliasing [H, W, 3]; the policy's views as insets."""
-    model = scene.build(cell.task, beautiful=True)
+    model = scene.build(cell.task, mounts_of(cell.robot), beautiful=True)
     model.geom_rgba[:], model.light_diffuse[:] = cell.model.geom_rgba, cell.model.light_diffuse
     data = mujoco.MjData(model)
     data.qpos[:] = cell.data.qpos
     mujoco.mj_forward(model, data)
     image = _render(model, data, width, height, camera)
     if insets:
-        side, gap = height // 3, height // 30
+        side, gap = height // (len(cell.cameras) + 1), height // 30
         for row, name in enumerate(cell.cameras):
             view = _render(model, data, side, side, name)
             top, left = gap + row * (side + gap), width - side - gap

@@ -19,10 +19,10 @@ CLUTTER_COUNT = {'in': (0, 2), 'held_out': (2, scene.CLUTTER)}
 CLUTTER_APART = 0.07
 """[m] between their middles at least."""
 
-CAMERA_SHIFT = {'in': 0.004, 'held_out': 0.008}
+CAMERA_SHIFT = {'in': 0.002, 'held_out': 0.004}
 """[m] each way and axis."""
 
-CAMERA_TURN = {'in': 0.006, 'held_out': 0.012}
+CAMERA_TURN = {'in': 0.002, 'held_out': 0.004}
 """[rad] each way and axis."""
 
 COLOUR = {'in': 0.03, 'held_out': 0.08}

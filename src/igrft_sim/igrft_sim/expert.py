@@ -116,9 +116,9 @@ def rotation_to(start: Float64, goal: Float64) -> Float64:
 
 
 def tool_yaw(tool: Float64) -> float:
-    """Yaw [rad] of a tool that points down, roughly."""
+    """Yaw [rad] in [-pi, pi] of a tool that points down, roughly."""
     _, x, y, _ = tool[3:7]
-    return float(2 * np.arctan2(y, x))
+    return float((2 * np.arctan2(y, x) + np.pi) % (2 * np.pi) - np.pi)
 
 
 def grasp_yaw(pose: Float64) -> float:

@@ -10,8 +10,7 @@ import mujoco
 import numpy as np
 
 from igrft_sim.tasks.base import Expert, Float64, Grip, Scene, Task, TaskState, upright_pose
-from igrft_sim.tasks.drink_shelving_expert import (
-    ALIGNED,
+from igrft_sim.tasks.drink_rack import (
     DRINKS,
     PITCH,
     SEATED,
@@ -20,13 +19,13 @@ from igrft_sim.tasks.drink_shelving_expert import (
     TOPPLED,
     UPRIGHT,
     WALL,
-    ShelvingExpert,
     off_slot,
     stands_in,
     tilt,
 )
+from igrft_sim.tasks.drink_shelving_expert import ALIGNED, ShelvingExpert
 
-CENTRE = (0.50, 0.0)
+CENTRE = (0.53, 0.0)
 """[m] middle of the area where the drinks start."""
 
 SPREAD = (0.055, 0.12)
@@ -38,7 +37,7 @@ HELD_OUT_SPREAD = (0.075, 0.15)
 APART = 0.11
 """[m] between the drinks at least, so that the open gripper fits around one."""
 
-RACK = (0.29, 0.0)
+RACK = (0.32, 0.0)
 """[m] middle of the rack's place."""
 
 RACK_SPREAD = {'in': (0.008, 0.025, 0.08), 'held_out': (0.014, 0.045, 0.16)}
@@ -50,13 +49,13 @@ THICK = 0.006
 ASTRAY = (0.24, 0.30, 0.40)
 """[m] from the middle between rack and drinks each way, and above the table, where the tool has no business."""
 
-MIDDLE = (0.42, 0.0)
+MIDDLE = (0.45, 0.0)
 """[m] between rack and drinks."""
 
-REACH = (0.27, 0.37)
+REACH = (0.25, 0.37)
 """[m] each way from the middle, beyond which the arm cannot fetch a drink."""
 
-FRICTION = [0.4, 0.01, 0.0003]
+FRICTION = [0.3, 0.01, 0.0003]
 """Of a drink on wood: pushed low, it slides, pushed high, it topples. The gripper's pads have their own."""
 
 RED, SILVER = (0.82, 0.20, 0.13, 1.0), (0.80, 0.82, 0.84, 1.0)
@@ -69,7 +68,7 @@ class DrinkShelving(Task):
 
     name = 'drink_shelving'
     objects = (*DRINKS, 'rack')
-    area = ((0.22, 0.64), (-0.215, 0.215))
+    area = ((0.25, 0.66), (-0.215, 0.215))
 
     def add_objects(self, spec: mujoco.MjSpec) -> None:
         _add_can(spec)

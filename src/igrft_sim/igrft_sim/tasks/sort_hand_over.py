@@ -22,20 +22,23 @@ from igrft_sim.tasks.sort_hand_over_geometry import (
     SIDES,
     TOOL_ABOVE,
     TRAY,
+    bar_footprint,
+    footprint,
     heading_of,
     in_tray,
     over_tray,
+    overlap,
     place_of,
     room_to_grip,
 )
 
-SPREAD = {'in': ((0.43, 0.56), (0.15, 0.24)), 'held_out': ((0.41, 0.58), (0.13, 0.27))}
+SPREAD = {'in': ((0.45, 0.58), (0.15, 0.24)), 'held_out': ((0.43, 0.60), (0.13, 0.27))}
 """[m] x and y of base_link, between which the bars' centres start: both on the left arm's side."""
 
 YAW = {'in': np.pi / 10, 'held_out': np.pi / 5}
 """[rad] each way, of the bars, which lie across the robot."""
 
-TRAYS = {'red_tray': (0.32, -0.24), 'blue_tray': (0.32, 0.24)}
+TRAYS = {'red_tray': (0.34, -0.24), 'blue_tray': (0.34, 0.24)}
 """[m] x and y of base_link. The left arm does not reach the red one."""
 
 TRAY_SPREAD = {'in': 0.012, 'held_out': 0.022}
@@ -69,7 +72,7 @@ class SortHandOver(Task):
 
     name = 'sort_hand_over'
     objects = tuple(COLOURS)
-    area = ((0.24, 0.66), (-0.36, 0.36))
+    area = ((0.20, 0.66), (-0.36, 0.36))
 
     def add_objects(self, spec: mujoco.MjSpec) -> None:
         for name in ('red_bar', 'blue_bar'):
@@ -96,17 +99,19 @@ class SortHandOver(Task):
                 box(size=[x, thick / 2, high / 2], pos=[0, side * (y + thick / 2), high / 2])
 
     def layout(self, rng: np.random.Generator, split: str) -> Mapping[str, Float64]:
-        while True:
-            bars = [self._start(rng, split) for _ in range(2)]
-            familiar = all(_familiar(bar) for bar in bars)
-            if familiar == (split == 'in') and _graspable(*bars) and _graspable(*bars[::-1]):
-                break
-        places = dict(zip(('red_bar', 'blue_bar'), bars, strict=True))
         shift = TRAY_SPREAD[split]
-        return places | {
+        trays = {
             name: upright_pose(x + rng.uniform(-shift, shift), y + rng.uniform(-shift, shift), 0.0, 0.0)
             for name, (x, y) in TRAYS.items()
         }
+        outline = footprint(trays['blue_tray'], (TRAY[0] + 2 * RIM[0], TRAY[1] + 2 * RIM[0]), 0.0)
+        while True:
+            bars = [self._start(rng, split) for _ in range(2)]
+            familiar = all(_familiar(bar) for bar in bars)
+            graspable = _graspable(*bars) and _graspable(*bars[::-1])
+            beside = not any(overlap(bar_footprint(bar), outline) for bar in bars)
+            if familiar == (split == 'in') and graspable and beside:
+                return dict(zip(('red_bar', 'blue_bar'), bars, strict=True)) | trays
 
     @staticmethod
     def _start(rng: np.random.Generator, split: str) -> Float64:
@@ -123,7 +128,7 @@ class SortHandOver(Task):
                 x, y = places[tray][:2] + rng.normal(0.0, (0.015, 0.008))
                 places[name] = upright_pose(x, y, FLOOR + HALF[2], np.pi / 2 + rng.normal(0.0, 0.1))
             elif lie < 0.65:
-                places[name] = upright_pose(rng.uniform(0.42, 0.60), rng.uniform(-0.28, 0.28), HALF[2], yaw)
+                places[name] = upright_pose(rng.uniform(0.43, 0.62), rng.uniform(-0.28, 0.28), HALF[2], yaw)
             elif lie < 0.75:
                 tilt = rng.uniform(-0.3, 0.3)
                 pose = upright_pose(rng.uniform(0.40, 0.55), rng.normal(0.0, 0.05), rng.uniform(0.08, 0.22), yaw)
@@ -208,7 +213,7 @@ def _held_up(scene: Scene, bar: str, arm: int) -> bool:
 
 def _brought(scene: Scene) -> bool:
     bar = scene.poses['red_bar']
-    return _held_up(scene, 'red_bar', LEFT) and abs(bar[1]) < MIDDLE and bar[2] > RAISED
+    return _held_up(scene, 'red_bar', LEFT) and bool(abs(bar[1]) < MIDDLE and bar[2] > RAISED)
 
 
 def _shared(scene: Scene) -> bool:

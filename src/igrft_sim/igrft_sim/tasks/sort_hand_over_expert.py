@@ -39,7 +39,7 @@ MEETING = np.array([0.46, 0.0, 0.13])
 WAITING = (0.44, 0.16, 0.22)
 """[m] x, |y|, z of the tool that will take it."""
 
-PARKING = (0.36, 0.25, 0.20)
+PARKING = (0.37, 0.25, 0.20)
 """[m] x, |y|, z of a tool without work."""
 
 NOMINAL = (-np.pi / 2, np.pi / 2)
@@ -105,7 +105,7 @@ class Pilot:
     def let_go(self) -> Action:
         """Open, and leave upwards."""
         self._squeezed = 0
-        if self.opening < 0.8:
+        if self.opening < 0.8 and (self.opening < HELD + 0.12 or self._still < STUCK):
             return self.hand.hold(OPEN)
         return self.hand.towards(self.tool, self.tool[:3] + [0.0, 0.0, 0.10], tool_yaw(self.tool), OPEN)
 

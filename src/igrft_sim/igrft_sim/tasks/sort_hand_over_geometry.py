@@ -129,5 +129,6 @@ def over_tray(bar: Float64, tray: Float64) -> bool:
 
 def in_tray(bar: Float64, tray: Float64) -> bool:
     """A bar lies in a tray, flat and with all corners."""
-    inside = (np.abs(bar_footprint(bar) - tray[:2]) < np.array(TRAY) + 0.003).all()
-    return bool(inside) and abs(bar[2] - tray[2] - FLOOR - HALF[2]) < 0.006 and abs(axis_of(bar)[2]) < 0.1
+    inside = bool((np.abs(bar_footprint(bar) - tray[:2]) < np.array(TRAY) + 0.003).all())
+    height = float(bar[2] - tray[2]) - FLOOR - HALF[2]
+    return inside and abs(height) < 0.006 and abs(float(axis_of(bar)[2])) < 0.1

@@ -55,8 +55,9 @@ MIDDLE = (0.45, 0.0)
 REACH = (0.25, 0.37)
 """[m] each way from the middle, beyond which the arm cannot fetch a drink."""
 
-FRICTION = [0.3, 0.01, 0.0003]
-"""Of a drink on wood: pushed low, it slides, pushed high, it topples. The gripper's pads have their own."""
+FRICTION = [0.3, 0.01, 0.001]
+"""Of a drink on wood: pushed low, it slides, pushed high, it topples, and rolls to a stop. The
+gripper's pads have their own."""
 
 RED, SILVER = (0.82, 0.20, 0.13, 1.0), (0.80, 0.82, 0.84, 1.0)
 GREEN, YELLOW = (0.12, 0.52, 0.30, 1.0), (0.93, 0.78, 0.22, 1.0)
@@ -195,7 +196,7 @@ def _add_drink(spec: mujoco.MjSpec, name: str) -> Callable[..., None]:
             pos=[0, 0, (low + high - drink.height) / 2],
             mass=mass,
             rgba=colour,
-            condim=4,
+            condim=6,
             friction=FRICTION,
             priority=1,
             solref=[0.01, 1],

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from igrft.config import as_dict
 from igrft.policies.normalisation import Normalisation
-from igrft.policies.pretrained import PretrainedTrunk, load_trunk
+from igrft.policies.pretrained import PretrainedTrunk, fitting_trunk, load_trunk
 from igrft.policies.protocol import Inputs, Policy, PolicyError, PolicySpec
 from igrft.policies.text import TextEncoder
 from igrft.policies.trunk import Trunk, TrunkConfig
@@ -28,8 +28,9 @@ from igrft.policies.trunk import Trunk, TrunkConfig
 class CompactFlowConfig:
     """The policy's size (``config/policies/compact_flow.yaml``)."""
 
-    trunk_weights: str = 'cell_v1'
-    """name of a trunk that the package ships, path of one, or '' for random weights (then train it)"""
+    trunk_weights: str = 'shipped'
+    """'shipped': the package's own that fits the robot; or the name of one of them, the path of another, or '' for
+    random weights (then train it)"""
     train_trunk: bool = False
     """True trains the trunk with the action expert; features are then not cached"""
     trunk: TrunkConfig = TrunkConfig()
@@ -104,7 +105,9 @@ class CompactFlow(Policy):
         self.spec = spec
         self.config = config
         loaded = trunk
-        if loaded is None and config.trunk_weights:
+        if loaded is None and config.trunk_weights == 'shipped':
+            loaded = fitting_trunk(spec.cameras, spec.image_size, spec.proprio_dim)
+        elif loaded is None and config.trunk_weights:
             loaded = load_trunk(config.trunk_weights)
         if loaded is None:
             self.targets: tuple[str, ...] = ()

@@ -58,7 +58,8 @@ class PretrainedTrunk:
             own = getattr(self, field)
             if own != value:
                 raise TrunkError(
-                    f'{self.where}: {field} is {own}, the robot gives {value}; pretrain a trunk for it (igrft pretrain)'
+                    f'{self.where}: {field} is {own}, the robot gives {value}; pretrain a trunk for it '
+                    '(python -m igrft.training.pretrain)'
                 )
 
     def build(self) -> Trunk:
@@ -115,6 +116,23 @@ def load_trunk(name: str) -> PretrainedTrunk:
         tuple(about['targets']),
         parse(about['config'], TrunkConfig, str(path)),
         weights,
+    )
+
+
+def fitting_trunk(cameras: tuple[str, ...], image_size: int, proprio_dim: int) -> PretrainedTrunk:
+    """The newest trunk that the package ships for these cameras, image and proprioception size.
+
+    Raises:
+        TrunkError: there is none; says which there are.
+    """
+    shipped = [load_trunk(file.stem) for file in sorted(WEIGHTS.glob('*.safetensors'), reverse=True)]
+    for trunk in shipped:
+        if (trunk.cameras, trunk.image_size, trunk.proprio_dim) == (cameras, image_size, proprio_dim):
+            return trunk
+    known = '; '.join(f'{Path(t.where).stem}: {", ".join(t.cameras)} at {t.image_size} px' for t in shipped)
+    raise TrunkError(
+        f'trunk_weights: shipped: no trunk for {", ".join(cameras)} at {image_size} px and proprioception of '
+        f'{proprio_dim}; there are {known}. Pretrain one: python -m igrft.training.pretrain'
     )
 
 

@@ -2,8 +2,8 @@
 """The vision trunk of ``compact_flow``: two images and proprioception to features that know where things are.
 
 Per camera a convolution finds keypoints by spatial soft-argmax (Finn et al. 2016); an MLP joins them with the
-proprioception. It is pretrained once on random scenes (``igrft pretrain``) to predict where the objects are, and its
-predictions are part of its features.
+proprioception. It is pretrained once on random scenes (:mod:`igrft.training.pretrain`) to predict where the objects
+are, and its predictions are part of its features.
 """
 
 from __future__ import annotations

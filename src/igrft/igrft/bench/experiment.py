@@ -57,8 +57,9 @@ class Experiment:
     def __init__(self, job: Job, profile: ProfileConfig, say: Say = lambda line: None) -> None:
         self.job, self.profile, self.say = job, profile, say
         self.method = named('methods', job.method, MethodConfig)
-        self.robot = named('robots', task_robot(job.task), RobotConfig)
-        self.weights = tuple(subtask.weight for subtask in named('tasks', job.task, TaskConfig).subtasks)
+        task = named('tasks', job.task, TaskConfig)
+        self.robot = named('robots', task.robot, RobotConfig)
+        self.weights = tuple(subtask.weight for subtask in task.subtasks)
         overrides = (*profile.training_overrides, *self.method.training)
         self.reward = named('reward', profile.reward, HybridConfig, self.method.reward)
         training = named('training', profile.training, TrainingConfig, overrides)
@@ -263,13 +264,6 @@ class Experiment:
 def with_steps(config: TrainingConfig, steps: int) -> TrainingConfig:
     """The same training with another length of SFT."""
     return replace(config, sft=replace(config.sft, steps=steps))
-
-
-def task_robot(task: str) -> str:
-    """The robot that a task of the cell needs."""
-    from igrft_sim.tasks import make_task
-
-    return str(getattr(make_task(task).config, 'robot', 'sim'))
 
 
 @contextmanager

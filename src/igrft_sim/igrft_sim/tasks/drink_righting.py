@@ -18,7 +18,7 @@ TIPPED = 0.25
 STANDING = 0.12
 """[rad] from the vertical, within which a held drink may be put down."""
 
-HIGH = 0.15
+HIGH = 0.19
 """[m] of the tool above the table when it tilts."""
 
 LIFTED = 0.09
@@ -76,7 +76,7 @@ class Righter:
         """The gripper is shut around the drink, across its axis."""
         near = float(np.linalg.norm(tool[:3] - drink.along(pose, drink.grip))) < 0.035
         across = abs(float(frame(tool)[:, 1] @ axis(pose))) < 0.4
-        return near and across and abs(opening - drink.opening) < 0.06
+        return near and across and -0.09 < opening - drink.opening < 0.015
 
     def act(self, tool: Float64, opening: float, drink: Drink, pose: Float64, others: Sequence[Float64]) -> Action:
         """The action [7] that brings the drink nearer to standing on the table, and the hand away from it.

@@ -52,8 +52,8 @@ ASTRAY = (0.24, 0.30, 0.40)
 MIDDLE = (0.45, 0.0)
 """[m] between rack and drinks."""
 
-REACH = (0.25, 0.37)
-"""[m] each way from the middle, beyond which the arm cannot fetch a drink."""
+REACH = ((0.24, -0.37), (0.70, 0.37))
+"""[m] lowest and highest x and y at which the arm can fetch a drink; behind the rack it cannot."""
 
 FRICTION = [0.3, 0.01, 0.001]
 """Of a drink on wood: pushed low, it slides, pushed high, it topples, and rolls to a stop. The
@@ -134,7 +134,8 @@ class DrinkShelving(Task):
 
     def lost(self, state: TaskState) -> bool:
         drinks = np.stack([state.pose(name) for name in DRINKS])
-        away = np.abs(drinks[:, :2] - MIDDLE) > REACH
+        low, high = REACH
+        away = (drinks[:, :2] < low) | (drinks[:, :2] > high)
         return super().lost(state) or bool(away.any())
 
     def trouble(self, state: TaskState, tools: Float64, openings: Float64) -> str:

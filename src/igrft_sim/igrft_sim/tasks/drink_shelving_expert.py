@@ -21,7 +21,7 @@ HOVER = 0.016
 PRESS = 0.003
 """[m] below the board, which a drink's foot is lowered to so that it is released on the board and not above."""
 
-CLEAR = 0.030
+CLEAR = 0.016
 """[m] above a drink, at which the tool's fingers have left it."""
 
 PARKING = tuple((0.50 + x, y) for x in (0.0, -0.05, 0.08) for y in (0.0, 0.11, -0.11, 0.16, -0.16))
@@ -45,14 +45,16 @@ class ShelvingExpert(Expert):
             return self._righter.act(tool, opening, DRINKS[fallen], poses[fallen], others)
         loads = {name: _load(DRINKS[name], pose, yaw_of(rack)) for name, pose in poses.items()}
         done = [name for name, drink in DRINKS.items() if stands_in(drink, poses[name], rack)]
-        beside = [name for name in done if _among_fingers(tool, DRINKS[name], poses[name])]
-        if len(done) == len(DRINKS) or beside:
-            return self._picker.let_go(tool, opening, loads[(beside or list(DRINKS))[-1]])
         waiting = [name for name in DRINKS if name not in done]
         held = [name for name in waiting if self._picker.holds(tool, loads[name], opening)]
-        name = (held or waiting)[0]
+        free = [name for name in waiting if not self._taken(name, poses, rack)]
+        name = (held or free or waiting or list(DRINKS)[-1:])[0]
+        beside = [other for other in DRINKS if _among_fingers(tool, DRINKS[other], poses[other])]
+        if not waiting or (beside and beside[0] != name):
+            return self._picker.let_go(tool, opening, loads[(beside or [name])[0]])
         others = {other: pose for other, pose in poses.items() if other != name}
-        load, goal = self._errand(name, loads[name], poses[name], rack, others)
+        blocked = self._taken(name, poses, rack)
+        load, goal = self._errand(name, loads[name], poses[name], rack, others, blocked)
         obstacles = [
             Obstacle(pose, DRINKS[other].along(pose, DRINKS[other].height)[2]) for other, pose in others.items()
         ]
@@ -69,14 +71,20 @@ class ShelvingExpert(Expert):
         return (held or lying or [''])[0]
 
     @staticmethod
+    def _taken(name: str, poses: dict[str, Float64], rack: Float64) -> bool:
+        """Another drink is in the way of this one's slot."""
+        slot = DRINKS[name].slot(rack)
+        return any(aside(pose, slot) < PITCH / 2 and pose[2] > SHELF for other, pose in poses.items() if other != name)
+
+    @staticmethod
     def _errand(
-        name: str, load: Load, pose: Float64, rack: Float64, others: dict[str, Float64]
+        name: str, load: Load, pose: Float64, rack: Float64, others: dict[str, Float64], blocked: bool
     ) -> tuple[Load, Float64]:
         """What to grip, and where that shall be [3]."""
         drink = DRINKS[name]
         lift = np.array([0.0, 0.0, drink.grip])
         slot = drink.slot(rack)
-        if any(aside(other, slot) < PITCH / 2 and other[2] > SHELF for other in others.values()):
+        if blocked:
             free = [spot for spot in PARKING if all(np.hypot(*(spot - other[:2])) > 0.11 for other in others.values())]
             nearest = min(free or PARKING, key=lambda spot: float(np.hypot(*(spot - pose[:2]))))
             return load, np.array([*nearest, 0.0]) + lift

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pack a parcel: the brick into the box, the ball after it, and the hinged lid shut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import mujoco
+import numpy as np
+
+from igrft_sim.tasks.base import Expert, Float64, Grip, Scene, Task, TaskState, upright_pose
+from igrft_sim.tasks.parcel_packing_expert import PackingExpert
+from igrft_sim.tasks.parcel_packing_geometry import (
+    AJAR,
+    HINGE,
+    INSIDE,
+    ITEMS,
+    LID,
+    RIM,
+    SHUT,
+    TAB,
+    THICK,
+    TIPPED,
+    lid_angle,
+    opening_for,
+    out_of,
+    over,
+    packed,
+)
+
+AREA = ((0.44, 0.605), (-0.165, 0.165))
+"""[m] x and y between which the items start in the demonstrations' layouts, in front of the parcel and beside it."""
+
+HELD_OUT_AREA = ((0.42, 0.625), (-0.19, 0.19))
+"""[m] a held-out layout has an item outside the demonstrations' area."""
+
+APART = 0.10
+"""[m] between the items at least, so that the open gripper fits around one."""
+
+CLEARANCE = (0.048, 0.070)
+"""[m] from the parcel's inside to an item's middle at least: a finger of the open gripper fits between."""
+
+YAW = np.pi / 6
+"""[rad] each way, of the brick."""
+
+PARCEL = (0.43, 0.0)
+"""[m] middle of the parcel's place."""
+
+PARCEL_SPREAD = {'in': (0.008, 0.020, 0.08), 'held_out': (0.012, 0.035, 0.16)}
+"""[m], [m], [rad] each way, of the parcel's place and its turn."""
+
+MIDDLE = (0.48, 0.0)
+"""[m] between parcel and items."""
+
+ASTRAY = (0.27, 0.30, 0.40)
+"""[m] from the middle each way, and above the table, where the tool has no business."""
+
+REACH = (0.26, 0.37)
+"""[m] each way from the middle, beyond which the arm cannot fetch an item."""
+
+AWAY = 0.045
+"""[m] of the tool above the rim when the work is done."""
+
+OPENED = 1.3
+"""[rad] of the lid, below which nothing can be put into the parcel."""
+
+LID_MASS, LID_DAMPING, LID_ARMATURE = 0.05, 0.015, 0.0003
+"""[kg], [N m s/rad], [kg m^2]: it takes about a second to fall shut, and does not bounce."""
+
+BLUE, GREEN = (0.14, 0.32, 0.78, 1.0), (0.20, 0.66, 0.24, 1.0)
+CARDBOARD, INNER, FLAP = (0.60, 0.43, 0.26, 1.0), (0.50, 0.35, 0.21, 1.0), (0.70, 0.52, 0.33, 1.0)
+
+
+class ParcelPacking(Task):
+    """grasp, bring, pack: the brick, then the ball; tip the lid over and press it shut."""
+
+    name = 'parcel_packing'
+    objects = (*ITEMS, 'parcel', 'lid')
+    area = ((0.26, 0.66), (-0.28, 0.28))
+
+    def add_objects(self, spec: mujoco.MjSpec) -> None:
+        _add_items(spec)
+        _add_parcel(spec)
+
+    def layout(self, rng: np.random.Generator, split: str) -> Mapping[str, Float64]:
+        area = np.array(AREA if split == 'in' else HELD_OUT_AREA)
+        while True:
+            x, y, yaw = rng.uniform(-1, 1, 3) * PARCEL_SPREAD[split]
+            parcel = upright_pose(PARCEL[0] + x, PARCEL[1] + y, 0.0, yaw)
+            spots = rng.uniform(area[:, 0], area[:, 1], (len(ITEMS), 2))
+            familiar = all(low <= x <= high for spot in spots for x, (low, high) in zip(spot, AREA, strict=True))
+            beside = any(over(np.array([*spot, 0.0]), parcel, CLEARANCE) for spot in spots)
+            if familiar == (split == 'in') and not beside and np.linalg.norm(spots[0] - spots[1]) >= APART:
+                break
+        places = {'parcel': parcel, 'lid': np.array([AJAR])}
+        for (name, item), (x, y) in zip(ITEMS.items(), spots, strict=True):
+            turn = 0.0 if item.round else rng.uniform(-YAW, YAW)
+            places[name] = upright_pose(x, y, item.size[2] / 2, turn)
+        return places
+
+    def scramble(self, rng: np.random.Generator) -> Mapping[str, Float64]:
+        x, y, yaw = rng.uniform(-1, 1, 3) * (0.03, 0.08, 0.3)
+        parcel = upright_pose(PARCEL[0] + x, PARCEL[1] + y, 0.0, yaw)
+        angle = float(rng.choice([AJAR, rng.uniform(0.0, AJAR), 0.0], p=[0.55, 0.3, 0.15]))
+        places = {'parcel': parcel, 'lid': np.array([angle])}
+        for name, item in ITEMS.items():
+            half = item.size[2] / 2
+            turn = 0.0 if item.round else rng.uniform(-np.pi / 2, np.pi / 2)
+            if rng.random() < (0.45 if angle > OPENED else 0.8):
+                room = np.array(INSIDE) - max(item.size) / 2 - 0.004
+                loose = rng.uniform(-room, room)
+                x, y = loose if rng.random() < 0.6 else np.clip(item.slot + rng.normal(0, 0.008, 2), -room, room)
+                raised = 0.028 * (rng.random() < 0.1)
+                place = out_of(parcel, x, y, THICK + half + raised)
+            else:
+                # not within the walls: an item on the table that goes through one is drawn again anyway
+                x, y = rng.uniform(-1, 1, 2) * (0.17, 0.20) + MIDDLE
+                place = np.array([x, y, half])
+            places[name] = upright_pose(*place, turn)
+        return places
+
+    def grips(self) -> Mapping[str, Sequence[Grip]]:
+        straight, across = (1.0, 0.0, 0.0, 0.0), (np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5))
+        (length, width, _), diameter = ITEMS['brick'].size, ITEMS['ball'].size[0]
+        return {
+            'brick': [
+                Grip(np.array([0.0, 0.0, 0.0, *straight]), opening_for(width)),
+                Grip(np.array([0.0, 0.0, 0.0, *across]), opening_for(length)),
+            ],
+            'ball': [Grip(np.array([0.0, 0.0, 0.0, *straight]), opening_for(diameter), slip=(0.004, 0.0, 0.004))],
+        }
+
+    def folds(self, name: str) -> int:
+        return {'brick': 2, 'ball': 0}.get(name, 1)
+
+    def predicates(self) -> Mapping[str, Callable[[Scene], bool]]:
+        judges: dict[str, Callable[[Scene], bool]] = {}
+        for name in ITEMS:
+            judges[f'grasp_{name}'] = partial(_grasped, name=name)
+            judges[f'bring_{name}'] = partial(_brought, name=name)
+            judges[f'pack_{name}'] = partial(_packed, name=name)
+        return judges | {'tip_lid': _tipped, 'close_lid': _shut}
+
+    def success(self, scene: Scene) -> bool:
+        touched = any(scene.gripper_touches(name) for name in self.objects)
+        return _shut(scene) and not touched and float(scene.tool[2]) > RIM + AWAY
+
+    def lost(self, state: TaskState) -> bool:
+        items = np.stack([state.pose(name) for name in ITEMS])
+        away = np.abs(items[:, :2] - MIDDLE) > REACH
+        return super().lost(state) or bool(away.any())
+
+    def trouble(self, state: TaskState, tools: Float64, openings: Float64) -> str:
+        tool, parcel = tools[0], state.pose('parcel')
+        if (np.abs([*(tool[:2] - MIDDLE), tool[2]]) > ASTRAY).any():
+            return 'the arm has gone astray'
+        inside = {name: packed(state.pose(name), parcel) for name in ITEMS}
+        for index, name in enumerate(ITEMS):
+            grasped, _, done = state.subtasks[3 * index : 3 * index + 3]
+            pose = state.pose(name)
+            if (np.abs(pose[:2] - MIDDLE) > ASTRAY[:2]).any():
+                return f'the {name} was pushed away'
+            if done and not inside[name]:
+                return f'the {name} left the parcel'
+            if grasped and not inside[name] and np.linalg.norm(tool[:3] - pose[:3]) > 0.04:
+                return f'the {name} was lost'
+        if lid_angle(state.pose('lid'), parcel) < OPENED and not all(inside.values()):
+            return 'the lid closes too early'
+        return ''
+
+    def expert(self, rng: np.random.Generator, noise: float = 1.0) -> Expert:
+        return PackingExpert(rng, noise)
+
+
+def _packed(scene: Scene, name: str) -> bool:
+    return (
+        packed(scene.poses[name], scene.poses['parcel'])
+        and not scene.gripper_touches(name)
+        and scene.velocities[name] < 0.05
+    )
+
+
+def _grasped(scene: Scene, name: str) -> bool:
+    """Both fingers hold it above the table, or it needs no grasp any more."""
+    half = min(ITEMS[name].size) / 2
+    lifted = scene.poses[name][2] > half + 0.008 and not scene.touch(name, 'table')
+    return (scene.held(name) and bool(lifted)) or _packed(scene, name)
+
+
+def _brought(scene: Scene, name: str) -> bool:
+    """Held within the parcel's walls, seen from above, or in it."""
+    return (scene.held(name) and over(scene.poses[name], scene.poses['parcel'])) or _packed(scene, name)
+
+
+def _full(scene: Scene) -> bool:
+    return all(packed(scene.poses[name], scene.poses['parcel']) for name in ITEMS)
+
+
+def _tipped(scene: Scene) -> bool:
+    """The lid is over the point from which it does not fall open again."""
+    return _full(scene) and lid_angle(scene.poses['lid'], scene.poses['parcel']) < TIPPED
+
+
+def _shut(scene: Scene) -> bool:
+    """The lid rests on the rim, with everything in the parcel."""
+    resting = scene.touch('lid', 'parcel') and scene.velocities['lid'] < 0.2
+    return _full(scene) and resting and lid_angle(scene.poses['lid'], scene.poses['parcel']) < SHUT
+
+
+def _add_items(spec: mujoco.MjSpec) -> None:
+    for name, item in ITEMS.items():
+        body = spec.worldbody.add_body(name=name, pos=[PARCEL[0] + 0.14, 0, item.size[2] / 2])
+        body.add_freejoint(name=name)
+        body.add_geom(
+            name=name,
+            type=mujoco.mjtGeom.mjGEOM_SPHERE if item.round else mujoco.mjtGeom.mjGEOM_BOX,
+            size=[edge / 2 for edge in item.size],
+            mass=0.08,
+            rgba=GREEN if item.round else BLUE,
+            # a ball that rolled for ever would not be one of soft rubber
+            condim=6 if item.round else 4,
+            friction=[1.0, 0.02, 0.003 if item.round else 0.0005],
+            solref=[0.01, 1],
+        )
+
+
+def _add_parcel(spec: mujoco.MjSpec) -> None:
+    """Floor, four walls, and the lid on the edge that is nearest to the robot."""
+    parcel = spec.worldbody.add_body(name='parcel', pos=[*PARCEL, 0])
+    (x, y), half = INSIDE, THICK / 2
+    outer, rise = y + THICK, (RIM - THICK) / 2
+
+    def box(body: mujoco.MjsBody, size: Sequence[float], place: Sequence[float], colour: Sequence[float]) -> None:
+        body.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=size,
+            pos=place,
+            rgba=colour,
+            mass=LID_MASS * size[0] * size[1] / (LID * outer / 2),
+            friction=[0.6, 0.01, 0.0005],
+            solref=[0.01, 1],
+        )
+
+    box(parcel, [x + THICK, outer, half], [0, 0, half], INNER)
+    for side in (-1, 1):
+        box(parcel, [half, outer, rise], [side * (x + half), 0, THICK + rise], CARDBOARD)
+        box(parcel, [x, half, rise], [0, side * (y + half), THICK + rise], CARDBOARD)
+    lid = parcel.add_body(name='lid', pos=[HINGE[0], 0, HINGE[1]])
+    lid.add_joint(
+        name='lid',
+        type=mujoco.mjtJoint.mjJNT_HINGE,
+        axis=[0, -1, 0],
+        limited=mujoco.mjtLimited.mjLIMITED_TRUE,
+        # shut, it is the rim that holds it
+        range=[-0.1, AJAR],
+        damping=LID_DAMPING,
+        armature=LID_ARMATURE,
+    )
+    gap = 0.004
+    box(lid, [(LID - gap) / 2, outer, half], [(LID + gap) / 2, 0, 0], FLAP)
+    box(lid, [(TAB[0] - LID) / 2, TAB[1], half], [(TAB[0] + LID) / 2, 0, 0], FLAP)

@@ -41,6 +41,7 @@ class Load:
         below: [m] from the load's centre to its lowest point.
         tolerance: [m] seen from above, within which it is where it belongs.
         yaw: [rad] of the tool that grips it.
+        turned: [rad] of the tool that carries it; None keeps the yaw that it has.
     """
 
     pose: Float64
@@ -49,6 +50,7 @@ class Load:
     below: float = 0.0225
     tolerance: float = 0.015
     yaw: float = 0.0
+    turned: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,8 @@ class Picker:
         low = raised and load.pose[2] - goal[2] < 0.008 and apart > 0.012
         way = [o for o in obstacles if aside(o.place, goal) > 0.06] if apart > 0.025 else []
         margin = load.below + load.grip + 0.02
-        return self._over(tool, place, tool_yaw(tool), CLOSED, way, margin, 0.3 if low else 1.0)
+        yaw = tool_yaw(tool) if load.turned is None else load.turned
+        return self._over(tool, place, yaw, CLOSED, way, margin, 0.3 if low else 1.0)
 
     def _over(
         self,

@@ -22,6 +22,7 @@ from igrft_sim.tasks.parcel_packing_geometry import (
     TAB,
     THICK,
     TIPPED,
+    into,
     lid_angle,
     opening_for,
     out_of,
@@ -40,6 +41,9 @@ APART = 0.10
 
 CLEARANCE = (0.048, 0.070)
 """[m] from the parcel's inside to an item's middle at least: a finger of the open gripper fits between."""
+
+BEFORE = 0.0
+"""[m] from the parcel's middle, away from the robot, at least: beside the open lid there is no room for the hand."""
 
 YAW = np.pi / 6
 """[rad] each way, of the brick."""
@@ -90,14 +94,15 @@ class ParcelPacking(Task):
             parcel = upright_pose(PARCEL[0] + x, PARCEL[1] + y, 0.0, yaw)
             spots = rng.uniform(area[:, 0], area[:, 1], (len(ITEMS), 2))
             familiar = all(low <= x <= high for spot in spots for x, (low, high) in zip(spot, AREA, strict=True))
-            beside = any(over(np.array([*spot, 0.0]), parcel, CLEARANCE) for spot in spots)
-            if familiar == (split == 'in') and not beside and np.linalg.norm(spots[0] - spots[1]) >= APART:
+            places = [np.array([*spot, 0.0]) for spot in spots]
+            free = all(not over(place, parcel, CLEARANCE) and into(parcel, place)[0] > BEFORE for place in places)
+            if familiar == (split == 'in') and free and np.linalg.norm(spots[0] - spots[1]) >= APART:
                 break
-        places = {'parcel': parcel, 'lid': np.array([AJAR])}
+        layout = {'parcel': parcel, 'lid': np.array([AJAR])}
         for (name, item), (x, y) in zip(ITEMS.items(), spots, strict=True):
             turn = 0.0 if item.round else rng.uniform(-YAW, YAW)
-            places[name] = upright_pose(x, y, item.size[2] / 2, turn)
-        return places
+            layout[name] = upright_pose(x, y, item.size[2] / 2, turn)
+        return layout
 
     def scramble(self, rng: np.random.Generator) -> Mapping[str, Float64]:
         x, y, yaw = rng.uniform(-1, 1, 3) * (0.03, 0.08, 0.3)
@@ -122,7 +127,7 @@ class ParcelPacking(Task):
 
     def grips(self) -> Mapping[str, Sequence[Grip]]:
         straight, across = (1.0, 0.0, 0.0, 0.0), (np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5))
-        (length, width, _), diameter = ITEMS['brick'].size, ITEMS['ball'].size[0]
+        (length, width, _), diameter = ITEMS['brick'].size, ITEMS['ball'].size[0] - ITEMS['ball'].give
         return {
             'brick': [
                 Grip(np.array([0.0, 0.0, 0.0, *straight]), opening_for(width)),

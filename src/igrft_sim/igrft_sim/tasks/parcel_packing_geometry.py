@@ -55,12 +55,14 @@ class Item:
         slot: [2] m, in the parcel's frame, where it is let go.
         drop: [m] of its middle above the table when it is let go: the fingers are in the parcel by then.
         round: it is a ball.
+        give: [m] that it is narrower between the pads.
     """
 
     size: tuple[float, float, float]
     slot: tuple[float, float]
     drop: float
     round: bool = False
+    give: float = 0.0
 
     def half_height(self, pose: Float64) -> float:
         """[m] from its middle to its lowest point, however it lies."""
@@ -71,7 +73,7 @@ class Item:
     def width(self, pose: Float64, yaw: float) -> float:
         """[m] between the pads of a gripper that is turned by ``yaw`` [rad]: along the edge nearest to its fingers."""
         if self.round:
-            return self.size[0]
+            return self.size[0] - self.give
         rows = edges(pose)
         along = rows @ np.array([np.sin(yaw), -np.cos(yaw), 0.0])
         return self.size[int(np.argmax(np.abs(along)))]
@@ -79,7 +81,7 @@ class Item:
 
 ITEMS = {
     'brick': Item(size=(0.050, 0.040, 0.026), slot=(0.019, 0.0), drop=0.040),
-    'ball': Item(size=(0.034, 0.034, 0.034), slot=(-0.027, 0.0), drop=0.045, round=True),
+    'ball': Item(size=(0.034, 0.034, 0.034), slot=(-0.027, 0.0), drop=0.045, round=True, give=0.0025),
 }
 """In the order in which they are packed."""
 

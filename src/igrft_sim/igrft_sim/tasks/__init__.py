@@ -7,11 +7,13 @@ from igrft.config import ConfigError, TaskConfig, named, nearest
 from igrft_sim.tasks.base import SPLITS, Expert, Scene, SuccessHold, Task, TaskState
 from igrft_sim.tasks.block_stacking import BlockStacking
 from igrft_sim.tasks.drink_shelving import DrinkShelving
+from igrft_sim.tasks.parcel_packing import ParcelPacking
 from igrft_sim.tasks.sort_hand_over import SortHandOver
 
 TASKS: dict[str, type[Task]] = {
     BlockStacking.name: BlockStacking,
     DrinkShelving.name: DrinkShelving,
+    ParcelPacking.name: ParcelPacking,
     SortHandOver.name: SortHandOver,
 }
 

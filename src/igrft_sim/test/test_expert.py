@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The expert succeeds, also after something went wrong; the simulated operator behaves like one."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
 from igrft.types import Kind, Outcome
 from igrft_sim.check_expert import main, run_expert
 from igrft_sim.operator import Habits, Operator
+from igrft_sim.tasks.pick_place import aside
 
 LIMIT = 150
+
+TOWERS = [order for order in permutations(('red', 'green', 'blue')) if order != ('blue', 'red', 'green')]
+"""lowest first"""
 
 
 def finish(env, expert):
@@ -77,7 +83,7 @@ def test_expert_separates_the_grasp_from_a_neighbour(blind):
     assert finish(blind, blind.cell.task.expert(np.random.default_rng(1))) is not None
 
 
-@pytest.mark.parametrize('order', [('red', 'blue', 'green'), ('blue', 'green', 'red'), ('green', 'red', 'blue')])
+@pytest.mark.parametrize('order', TOWERS)
 def test_expert_takes_a_wrong_tower_apart(blind, order):
     blind.reset(0)
     for level, colour in enumerate(order):
@@ -114,6 +120,40 @@ def test_operator_demonstrates_marks_and_labels(blind):
     assert all(decision.engaged for decision in decisions)
     assert [index for decision in decisions for index in decision.marks] == list(range(6))
     assert decisions[-1].outcome is Outcome.SUCCESS
+
+
+@pytest.mark.parametrize(('split', 'seed'), [('in', 3), ('in', 4), ('held_out', 5)])
+def test_a_good_demonstration_gives_the_operator_nothing_to_worry_about(blind, split, seed):
+    """No trouble, and no subtask takes so long that a watching operator would lose patience."""
+    blind.reset(seed, split)
+    cell = blind.cell
+    expert = cell.task.expert(np.random.default_rng(seed))
+    ticks, gaps = 0, []
+    while not blind.succeeded and len(gaps) < LIMIT:
+        before = cell.task_state()
+        assert cell.task.trouble(before, cell.tools, cell.openings) == ''
+        state = blind.act(expert.act(before, cell.tools, cell.openings))
+        ticks = 0 if state.subtasks != before.subtasks else ticks + 1
+        gaps.append(ticks)
+    assert blind.succeeded
+    assert max(gaps) < 0.9 * Habits().patience
+
+
+def test_expert_leaves_the_other_blocks_where_they_are(blind):
+    """What is not in the hand moves only by what is put on it."""
+    for seed in (11, 12):
+        blind.reset(seed, 'held_out')
+        cell = blind.cell
+        expert = cell.task.expert(np.random.default_rng(seed))
+        start = cell.task_state()
+        for _ in range(LIMIT):
+            state = blind.act(expert.act(cell.task_state(), cell.tools, cell.openings))
+            assert aside(state.pose('blue_block'), start.pose('blue_block')) < 0.005
+            if not state.subtasks[3]:
+                assert aside(state.pose('green_block'), start.pose('green_block')) < 0.012, 'it lifts straight up'
+            if blind.succeeded:
+                break
+        assert blind.succeeded
 
 
 def test_operator_waits_takes_over_and_lets_go(blind):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from igrft_sim.expert import Hand, grasp_yaw
 from igrft_sim.scene import FINGER_TRAVEL
 from igrft_sim.tasks.base import Expert, Float64, TaskState
-from igrft_sim.tasks.pick_place import Load, Obstacle, Picker, aside
+from igrft_sim.tasks.pick_place import RELEASE, Load, Obstacle, Picker, aside
 
 EDGE = 0.045
 """[m] of a block."""
@@ -19,6 +19,9 @@ ON_TOP = 0.020
 
 PAIRS = (('red_block', 'blue_block'), ('green_block', 'red_block'))
 """What goes on what, in this order."""
+
+LOWEST = PAIRS[0][1]
+"""What stands on the table."""
 
 FINGERS = 0.06
 """[m] from the tool's axis to the outside of an open finger."""
@@ -45,6 +48,21 @@ def resting(block: Float64, base: Float64) -> bool:
 def _on(block: Float64, base: Float64) -> bool:
     """Something of one block lies on another."""
     return aside(block, base) < EDGE and 0.6 * EDGE < block[2] - base[2] < 1.4 * EDGE
+
+
+def _raised(block: Float64) -> bool:
+    """It is not flat on the table."""
+    return bool(block[2] > EDGE / 2 + RELEASE)
+
+
+def _built(blocks: dict[str, Float64]) -> list[str]:
+    """The blocks that rest where they belong, on what rests where it belongs."""
+    done: list[str] = []
+    for name, base in PAIRS:
+        if _raised(blocks[LOWEST]) or not resting(blocks[name], blocks[base]):
+            break
+        done.append(name)
+    return done
 
 
 def _load(block: Float64, yaw: float = 0.0) -> Load:
@@ -84,36 +102,37 @@ class TowerExpert(Expert):
     def act(self, state: TaskState, tools: Float64, openings: Float64) -> npt.NDArray[np.float32]:
         tool, opening = tools[0], float(openings[0])
         blocks = {name: state.pose(name) for name in state.objects}
-        done = [name for name, base in PAIRS if resting(blocks[name], blocks[base])]
+        done = _built(blocks)
         around = [name for name, pose in blocks.items() if self._picker.around(tool, _load(pose), 0.03)]
-        if len(done) == len(PAIRS) or (around and around[0] in done and self._fits(done)):
+        if len(done) == len(PAIRS) or (around and around[0] in done):
             return self._picker.let_go(tool, opening, _load(blocks[around[0] if around else PAIRS[-1][0]]))
-        name, goal = self._next(blocks, around[0] if around and abs(opening - HELD) < 0.06 else '')
+        held = around[0] if around and abs(opening - HELD) < 0.06 else ''
+        name, goal = self._next(blocks, held)
+        if held and held != name:
+            return self._picker.let_go(tool, opening, _load(blocks[held]))
         block = blocks[name]
         others = [pose for other, pose in blocks.items() if other != name and not _on(pose, block)]
         obstacles = [Obstacle(other, other[2] + EDGE / 2) for other in others]
         return self._picker.move(tool, opening, _load(block, _free_yaw(block, others)), goal, obstacles)
 
     @staticmethod
-    def _fits(done: list[str]) -> bool:
-        """What rests where it should does so on what rests where it should."""
-        return done == [name for name, _ in PAIRS[: len(done)]]
-
-    @staticmethod
     def _next(blocks: dict[str, Float64], held: str) -> tuple[str, Float64]:
         """The block to move, and where its centre shall be [3]."""
-        name, base = next((pair for pair in PAIRS if not resting(blocks[pair[0]], blocks[pair[1]])), PAIRS[-1])
+        name, base = PAIRS[len(_built(blocks))]
 
-        def top_of(low: str) -> str:
-            return next((top_of(up) for up in blocks if up != low and _on(blocks[up], blocks[low])), low)
+        def on_top(low: str) -> list[str]:
+            """What stands on a block, the lowest first."""
+            above = next((name for name in blocks if name != low and _on(blocks[name], blocks[low])), None)
+            return [] if above is None else [above, *on_top(above)]
 
-        in_the_way = [top for top in (held or name, top_of(name), top_of(base)) if top not in (name, base)]
-        if base == PAIRS[0][1] and blocks[base][2] > EDGE:
-            in_the_way.append(top_of(base))
-        parked = bool(in_the_way)
-        name = in_the_way[0] if parked else name
-        if not parked:
+        up = [block for block, pose in blocks.items() if _raised(pose)]
+        in_the_way = [held] if held in up and held != name else []
+        for pile in (on_top(name), on_top(base), [LOWEST, *on_top(LOWEST)] if LOWEST in up else []):
+            # on its own base the block itself only lies askew
+            in_the_way += pile[-1:] if pile != [name] else []
+        if not in_the_way:
             return name, blocks[base][:3] + [0, 0, EDGE]
+        name = held if held in up else in_the_way[0]
         rest = [pose for other, pose in blocks.items() if other != name]
         free = [spot for spot in PARKING if all(np.hypot(*(spot - pose[:2])) > 0.1 for pose in rest)]
         nearest = min(free or PARKING, key=lambda spot: float(np.hypot(*(spot - blocks[name][:2]))))

@@ -119,18 +119,17 @@ class Righter:
     def _turn(self, tool: Float64, pose: Float64, others: Sequence[Float64]) -> Action:
         """Held and off the table: turn it about the vertical first, then upright."""
         hand, yaw = self._picker.hand, tool_yaw(tool)
+        spot = np.array([*_spot(pose, others), HIGH])
         if not tipped(tool):
-            spot = np.array([*_spot(pose, others), HIGH])
             share = 0.2 if tool[2] < HIGH - 0.03 else 1.0
             if self._reversed(tool, pose):
                 # held the wrong way round: turn it until it can be put down and gripped the other way
                 return hand.towards(tool, spot, float(np.copysign(TURNED, yaw)), CLOSED, share)
-            if abs(yaw) > 0.1 or np.linalg.norm(tool[:3] - spot) > 0.03:
+            if abs(yaw) > 0.1 or np.linalg.norm(tool[:3] - spot) > 0.02:
                 return hand.towards(tool, spot, 0.0, CLOSED, share)
         lever = np.cross(axis(pose), [0.0, 0.0, 1.0])
         spin = lever * (tilt(pose) / max(float(np.linalg.norm(lever)), 1e-6))
-        place = np.array([tool[0], tool[1], HIGH])
-        return _with_spin(hand.towards(tool, place, yaw, CLOSED), spin)
+        return _with_spin(hand.towards(tool, spot, yaw, CLOSED), spin)
 
     def _lower(self, tool: Float64, height: float, tilted: bool = False) -> Action:
         """Straight down, by the height of what is held."""

@@ -15,6 +15,12 @@ from igrft_sim.tasks.pick_place import Load, Obstacle, Picker, aside
 ALIGNED = 0.006
 """[m] each way along the rack's axes, within which a held drink may be lowered into its slot."""
 
+NEARLY = 0.020
+"""[m] each way, within which the hand corrects for how the drink sits in it."""
+
+NUDGE = 0.3
+"""Share of what is missing that a step adds to the correction."""
+
 HOVER = 0.016
 """[m] above the walls of a slot, where a held drink waits until it is aligned."""
 
@@ -29,11 +35,12 @@ PARKING = tuple((0.50 + x, y) for x in (0.0, -0.05, 0.08) for y in (0.0, 0.11, -
 
 
 class ShelvingExpert(Expert):
-    """Chooses which drink to move where from the state alone."""
+    """Chooses which drink to move where from the state alone; it only remembers how it nudges one over its slot."""
 
     def __init__(self, rng: np.random.Generator, noise: float) -> None:
         self._picker = Picker(Hand(rng, noise))
         self._righter = Righter(self._picker)
+        self._nudge = np.zeros(2)
 
     def act(self, state: TaskState, tools: Float64, openings: Float64) -> npt.NDArray[np.float32]:
         tool, opening = tools[0], float(openings[0])
@@ -53,8 +60,10 @@ class ShelvingExpert(Expert):
         if not waiting or (beside and beside[0] != name):
             return self._picker.let_go(tool, opening, loads[(beside or [name])[0]])
         others = {other: pose for other, pose in poses.items() if other != name}
-        blocked = self._taken(name, poses, rack)
-        load, goal = self._errand(name, loads[name], poses[name], rack, others, blocked)
+        if self._taken(name, poses, rack):
+            load, goal = loads[name], self._parking(poses[name], others) + [0.0, 0.0, DRINKS[name].grip]
+        else:
+            load, goal = self._into_slot(DRINKS[name], loads[name], poses[name], rack)
         obstacles = [
             Obstacle(pose, DRINKS[other].along(pose, DRINKS[other].height)[2]) for other, pose in others.items()
         ]
@@ -77,23 +86,25 @@ class ShelvingExpert(Expert):
         return any(aside(pose, slot) < PITCH / 2 and pose[2] > SHELF for other, pose in poses.items() if other != name)
 
     @staticmethod
-    def _errand(
-        name: str, load: Load, pose: Float64, rack: Float64, others: dict[str, Float64], blocked: bool
-    ) -> tuple[Load, Float64]:
-        """What to grip, and where that shall be [3]."""
-        drink = DRINKS[name]
-        lift = np.array([0.0, 0.0, drink.grip])
-        slot = drink.slot(rack)
-        if blocked:
-            free = [spot for spot in PARKING if all(np.hypot(*(spot - other[:2])) > 0.11 for other in others.values())]
-            nearest = min(free or PARKING, key=lambda spot: float(np.hypot(*(spot - pose[:2]))))
-            return load, np.array([*nearest, 0.0]) + lift
+    def _parking(pose: Float64, others: dict[str, Float64]) -> Float64:
+        """[3] m, the nearest free place on the table."""
+        free = [spot for spot in PARKING if all(np.hypot(*(spot - other[:2])) > 0.11 for other in others.values())]
+        return np.array([*min(free or PARKING, key=lambda spot: float(np.hypot(*(spot - pose[:2])))), 0.0])
+
+    def _into_slot(self, drink: Drink, load: Load, pose: Float64, rack: Float64) -> tuple[Load, Float64]:
+        """What to grip, and where that shall be [3]: over the slot until the foot is aligned with it, then down."""
+        goal = drink.slot(rack) + [0.0, 0.0, drink.grip]
         x, y, z = off_slot(drink, pose, rack)
+        far = max(abs(x), abs(y))
         # between the walls there is nowhere else to go than down
-        if max(abs(x), abs(y)) < (ALIGNED if z > WALL else SLOT / 2 - drink.radius + 0.003):
-            return load, slot + lift - [0.0, 0.0, PRESS]
+        if far < (ALIGNED if z > WALL else SLOT / 2 - drink.radius + 0.003):
+            return load, goal - [0.0, 0.0, PRESS]
+        # it is the foot that has to fit, however the drink sits in the hand: nudge it until it is right
+        missing = goal[:2] - drink.along(pose, 0.0)[:2]
+        self._nudge = np.clip(self._nudge + NUDGE * missing, -NEARLY, NEARLY) if far < NEARLY else np.zeros(2)
+        goal[:2] += self._nudge
         waiting = Load(load.pose, load.opening, below=load.below, tolerance=0.0, yaw=load.yaw)
-        return waiting, slot + lift + [0.0, 0.0, WALL + HOVER]
+        return waiting, goal + [0.0, 0.0, WALL + HOVER]
 
 
 def _load(drink: Drink, pose: Float64, yaw: float) -> Load:

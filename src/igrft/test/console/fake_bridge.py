@@ -24,10 +24,10 @@ from igrft.types import UInt8
 IDLE = ConsoleState(
     robot='sim',
     task='block_stacking',
-    instruction='stack the red block on the blue block',
+    instruction='stack the red block on the blue block and the green block on top',
     cameras=('front', 'wrist'),
-    subtasks=('reach', 'grasp', 'align', 'stack'),
-    episode=EpisodeState(state='idle', max_duration=9.0),
+    subtasks=('grasp_red', 'align_red', 'stack_red', 'grasp_green', 'align_green', 'stack_green'),
+    episode=EpisodeState(state='idle', max_duration=12.0),
     driver=DriverState(mode='hold', reason='episode ended'),
     safety=SafetyState(state='ok', text='ok'),
 )
@@ -36,7 +36,7 @@ RECORDING = replace(
     IDLE,
     completed=2,
     episode=EpisodeState(
-        state='recording', id='01KAR2T7', kind='correction', seed=41207, elapsed=4.6, max_duration=9.0
+        state='recording', id='01KAR2T7', kind='correction', seed=41207, elapsed=4.6, max_duration=12.0
     ),
     driver=DriverState(mode='autonomous', count=1, reason='operator let go'),
     safety=SafetyState(state='ok', text='ok', limited=12),
@@ -65,8 +65,8 @@ RECORDING = replace(
 
 
 def episode_samples(count: int = 300, dt: float = 0.1) -> list[Sample]:
-    """Plots of an attempt that is corrected and stacks, and of the next one that has grasped so far."""
-    marks = {40: 0.2, 95: 0.25, 185: 0.25, 225: 0.3, 262: 0.2, 288: 0.25}
+    """Plots of an attempt that is corrected and stacks, and of the next one that has aligned so far."""
+    marks = {30: 0.15, 60: 0.15, 95: 0.2, 150: 0.15, 185: 0.15, 225: 0.2, 262: 0.15, 288: 0.15}
     samples, potential = [], 0.0
     for step in range(count):
         potential = 0.0 if step == 240 else potential + marks.get(step, 0.0)

@@ -55,10 +55,10 @@ def test_shows_the_whole_state(page: chromium.Page, bridge: FakeBridge):
     page.wait(says('#potential-now', f'{bridge.history[-1].potential:.2f}'))
     page.wait("[...document.querySelectorAll('.camera .stale')].every((word) => word.hidden)")
     for selector, text in {
-        '#instruction': 'stack the red block on the blue block',
+        '#instruction': 'stack the red block on the blue block and the green block on top',
         '#episode-state': 'recording',
         '#clock': '4.6 s',
-        '#subtask-count': '2 of 4',
+        '#subtask-count': '2 of 6',
         '#safety': 'Clear',
         '#limited': '12',
         '#trainer': 'Offline RL',

@@ -63,7 +63,7 @@ def _inputs(batch: int, seed: int = 0) -> Inputs:
     rng = np.random.default_rng(seed)
     images = {c: torch.from_numpy(rng.integers(0, 255, (batch, SIZE, SIZE, 3), dtype=np.uint8)) for c in CAMERAS}
     proprio = torch.from_numpy(rng.normal(size=(batch, 17)).astype(np.float32))
-    return Inputs(proprio, ['stack the red block on the blue block'] * batch, images=images)
+    return Inputs(proprio, ['stack the red block on the blue block and the green block on top'] * batch, images=images)
 
 
 @pytest.fixture

@@ -64,7 +64,12 @@ def _make_episode(
     source[human] = int(Source.HUMAN)
     return DecodedEpisode(
         info=EpisodeInfo(
-            f'{index:04d}', 'block_stacking', 'stack the red block on the blue block', kind, outcome, index
+            f'{index:04d}',
+            'block_stacking',
+            'stack the red block on the blue block and the green block on top',
+            kind,
+            outcome,
+            index,
         ),
         dt=0.1,
         images={c: rng.integers(0, 255, (steps, SIZE, SIZE, 3), dtype=np.uint8) for c in CAMERAS},

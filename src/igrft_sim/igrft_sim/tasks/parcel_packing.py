@@ -69,7 +69,7 @@ AWAY = 0.045
 OPENED = 1.3
 """[rad] of the lid, below which nothing can be put into the parcel."""
 
-LID_MASS, LID_DAMPING, LID_ARMATURE = 0.05, 0.015, 0.0003
+LID_MASS, LID_DAMPING, LID_ARMATURE = 0.05, 0.015, 0.002
 """[kg], [N m s/rad], [kg m^2]: it takes about a second to fall shut, and does not bounce."""
 
 BLUE, GREEN = (0.14, 0.32, 0.78, 1.0), (0.20, 0.66, 0.24, 1.0)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from igrft_sim.expert import CLOSED, OPEN, Hand, grasp_yaw, tool_yaw
@@ -36,7 +38,7 @@ OPENED = 1.3
 WIDE_OPEN = AJAR - 0.12
 """[rad] to which the lid is lifted by its tab; from there it falls back."""
 
-FINGER = (0.010, 0.0125)
+FINGER = (0.010, 0.005)
 """[m] from the tool to the shut fingers' front and lowest faces."""
 
 SWEEP = 0.10
@@ -77,7 +79,7 @@ class PackingExpert(Expert):
         parcel = state.pose('parcel')
         angle = lid_angle(state.pose('lid'), parcel)
         poses = {name: state.pose(name) for name in ITEMS}
-        loads = {name: _load(name, pose, parcel, tool) for name, pose in poses.items()}
+        loads = {name: _load(name, pose, parcel, tool, opening) for name, pose in poses.items()}
         inside = [name for name in ITEMS if packed(poses[name], parcel)]
         held = [name for name in ITEMS if self._picker.holds(tool, loads[name], opening)]
         for name in inside:
@@ -103,7 +105,7 @@ class PackingExpert(Expert):
             name = name if name in held else on_lid[0]
             return self._picker.move(tool, opening, loads[name], self._parked(name, poses))
         if name not in held:
-            way_out = self._way_out(tool, opening, parcel, loads[name], angle)
+            way_out = self._way_out(tool, parcel, loads[name], angle)
             if way_out is not None:
                 return way_out
         return self._picker.move(tool, opening, *self._errand(name, poses, loads[name], parcel), obstacles)
@@ -116,7 +118,7 @@ class PackingExpert(Expert):
             for other, pose in poses.items()
             if other != name and packed(pose, parcel)
         ]
-        height = max([ITEMS[name].drop, *(top + FINGER[1] + 0.004 for top in tops)])
+        height = max([ITEMS[name].drop, *(top + 0.017 for top in tops)])
         return out_of(parcel, *ITEMS[name].slot, height)
 
     def _errand(self, name: str, poses: dict[str, Float64], load: Load, parcel: Float64) -> tuple[Load, Float64]:
@@ -126,11 +128,11 @@ class PackingExpert(Expert):
         inside = over(pose, parcel)
         if float(np.linalg.norm(pose[:2] - slot[:2])) < ALIGNED or (low and inside):
             return load, slot
-        waiting = Load(load.pose, load.opening, below=load.below, tolerance=0.0, yaw=load.yaw, turned=load.turned)
+        waiting = replace(load, tolerance=0.0)
         height = RIM + HOVER + load.below
         if low and over(pose, parcel, (0.06, 0.06)):
             # beside a wall there is nowhere else to go than up
-            return waiting, np.array([*pose[:2], height])
+            return replace(waiting, turned=None), np.array([*pose[:2], height])
         return waiting, np.array([*slot[:2], height])
 
     @staticmethod
@@ -141,14 +143,12 @@ class PackingExpert(Expert):
         nearest = min(free or PARKING, key=lambda spot: float(np.hypot(*(spot - poses[name][:2]))))
         return np.array([*nearest, ITEMS[name].half_height(poses[name])])
 
-    def _way_out(self, tool: Float64, opening: float, parcel: Float64, load: Load, angle: float) -> Action | None:
+    def _way_out(self, tool: Float64, parcel: Float64, load: Load, angle: float) -> Action | None:
         """Out of the parcel and from behind its open lid, the way that the hand got there."""
         x, y, z = into(parcel, tool)
         here = float(np.hypot(*(tool[:2] - load.pose[:2])))
         tip = HINGE[1] + TAB[0] * np.sin(angle) + FINGER[1] + CLEAR
         if x < HINGE[0] + 0.012 and abs(y) < INSIDE[1] + 0.06:
-            if opening < 0.8 and z < tip - 0.02:
-                return self._hand.hold(OPEN)
             if z < tip - 0.02:
                 return self._hand.towards(tool, np.array([*tool[:2], tip]), tool_yaw(tool), OPEN)
             return self._hand.towards(tool, out_of(parcel, 0.02, y, tip), tool_yaw(tool), OPEN)
@@ -181,7 +181,7 @@ class PackingExpert(Expert):
     def _tab(parcel: Float64, angle: float, tool: Float64) -> Load:
         """The tab of the lid, as what is gripped."""
         pose = np.concatenate([at_lid(parcel, angle, TAB_GRIP, -THICK / 2), parcel[3:7]])
-        return Load(pose, opening_for(2 * TAB[1]), grip=0.003, below=THICK / 2, yaw=yaw_near(yaw_of(parcel), tool))
+        return Load(pose, opening_for(2 * TAB[1]), grip=-0.004, below=THICK / 2, yaw=yaw_near(yaw_of(parcel), tool))
 
     def _tab_held(self, tool: Float64, opening: float, parcel: Float64, angle: float) -> bool:
         tab = self._tab(parcel, angle, tool)
@@ -196,11 +196,13 @@ class PackingExpert(Expert):
         self._squeezed += 1
         if self._squeezed < 3:
             return self._hand.hold(CLOSED)
-        ahead = at_lid(parcel, min(angle + LEAD, AJAR), TAB_GRIP, -THICK / 2)
-        return self._hand.towards(tool, ahead + [0.0, 0.0, tab.grip], tab.yaw, CLOSED)
+        ahead = min(angle + LEAD, AJAR)
+        # upright, the fingers stay clear of the lid's edge beside the tab
+        grip = at_lid(parcel, ahead, TAB_GRIP + 0.008 * np.sin(ahead), -THICK / 2)
+        return self._hand.towards(tool, grip + [0.0, 0.0, tab.grip * np.cos(ahead)], tab.yaw, CLOSED)
 
 
-def _load(name: str, pose: Float64, parcel: Float64, tool: Float64) -> Load:
+def _load(name: str, pose: Float64, parcel: Float64, tool: Float64, opening: float) -> Load:
     """An item, gripped so that neither wall nor lid is in the way, and carried as the parcel is turned."""
     item = ITEMS[name]
     heading = yaw_of(parcel)
@@ -212,11 +214,15 @@ def _load(name: str, pose: Float64, parcel: Float64, tool: Float64) -> Load:
     yaw = yaw_near(yaw, tool)
     if abs(yaw) > 1.9:
         yaw -= np.sign(yaw) * np.pi
+    now = opening_for(item.width(pose, tool_yaw(tool)))
+    if np.linalg.norm(tool[:3] - pose[:3]) < 0.025 and abs(opening - now) < 0.06:
+        # gripped as it is, which need not be as it would be
+        yaw = tool_yaw(tool)
     below = item.half_height(pose)
     return Load(
         pose,
         opening_for(item.width(pose, yaw)),
-        grip=-0.003 if item.round else max(0.0, 0.0135 - below),
+        grip=max(-0.006, 0.011 - below),
         below=below,
         tolerance=0.016,
         yaw=yaw,

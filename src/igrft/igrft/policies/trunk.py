@@ -14,12 +14,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+SHARPNESS = 4.0
+"""Of an untrained soft-argmax: with 1 all keypoints begin in the middle and learn slowly."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrunkConfig:
     """The trunk's size."""
 
     stem: int = 16
+    stages: int = 1
+    """strided convolutions to a quarter of the image's size: one 7 wide, or two, 5 and 3 wide"""
     width: int = 32
     keypoints: int = 24
     """a camera"""
@@ -30,6 +35,8 @@ class TrunkConfig:
     def __post_init__(self) -> None:
         if min(self.stem, self.width, self.keypoints, self.hidden, self.latent) < 1:
             raise ValueError('stem, width, keypoints, hidden and latent must be at least 1')
+        if self.stages not in (1, 2):
+            raise ValueError('stages must be 1 or 2')
 
 
 class KeypointNet(nn.Module):
@@ -38,18 +45,24 @@ class KeypointNet(nn.Module):
     def __init__(self, config: TrunkConfig, size: int) -> None:
         super().__init__()
         self.size = size
-        self.stem = nn.Conv2d(3, config.stem, 7, stride=4, padding=3)
+        stem, width = config.stem, config.width
+        entry = [nn.ReLU(), nn.Conv2d(stem, width, 3, padding=1)]
+        self.stem: nn.Module = nn.Conv2d(3, stem, 7, stride=4, padding=3)
+        if config.stages == 2:
+            entry = []
+            self.stem = nn.Sequential(
+                nn.Conv2d(3, stem, 5, stride=2, padding=2), nn.ReLU(), nn.Conv2d(stem, width, 3, stride=2, padding=1)
+            )
         self.body = nn.Sequential(
+            *entry,
             nn.ReLU(),
-            nn.Conv2d(config.stem, config.width, 3, padding=1),
+            nn.Conv2d(width, width, 3, padding=2, dilation=2),
             nn.ReLU(),
-            nn.Conv2d(config.width, config.width, 3, padding=2, dilation=2),
-            nn.ReLU(),
-            nn.Conv2d(config.width, config.width, 3, padding=4, dilation=4),
+            nn.Conv2d(width, width, 3, padding=4, dilation=4),
             nn.ReLU(),
         )
         self.heat = nn.Conv2d(config.width, config.keypoints, 1)
-        self.sharpness = nn.Parameter(torch.ones(config.keypoints))
+        self.sharpness = nn.Parameter(torch.full((config.keypoints,), SHARPNESS))
         side = (size + 3) // 4
         grid = torch.linspace(-1, 1, side)
         self.grid: Tensor
@@ -58,7 +71,7 @@ class KeypointNet(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        x = image.movedim(-1, 1).to(self.stem.weight.dtype).div(127.5).sub(1.0)
+        x = image.movedim(-1, 1).to(self.heat.weight.dtype).div(127.5).sub(1.0)
         x = x.contiguous(memory_format=torch.channels_last)
         heat = self.heat(self.body(self.stem(x)))
         # Half precision is good enough to find a keypoint, not to say where it is.

@@ -42,6 +42,7 @@ class Arm:
     Attributes:
         hand: geoms of the gripper.
         side: [m] y of the base.
+        yaw: [rad] of the tool at home.
     """
 
     def __init__(self, cell: Cell, prefix: str, joints: Sequence[str], home: Float64) -> None:
@@ -61,6 +62,9 @@ class Arm:
         self._site = cell.model.site(f'{prefix}tool0').id
         bodies = ('hand', 'left_finger', 'right_finger')
         self.hand = frozenset(geom for body in bodies for geom in geoms(cell.model, prefix + body))
+        self._data.qpos[self._q] = home
+        self._mujoco.mj_kinematics(self._model, self._data)
+        self.yaw = heading(self._data.site_xmat[self._site].reshape(3, 3))
         self.side = float(cell.model.body(f'{prefix}base_link').pos[1])
 
     def open(self, opening: float, rng: np.random.Generator) -> None:

@@ -37,12 +37,14 @@ SPREADS = (0.006, 0.02, 0.06)
 """[m] beside it, one of them."""
 RISES = (0.006, 0.03, 0.09)
 """[m] above it, one of them."""
+TILTS = (0.02, 0.4)
+"""[rad] by which a held thing has turned in the gripper, one of them."""
 MARGIN = 0.03
 """[m] around the task's area in which the tools move."""
 HIGHEST = 0.42
 """[m] of a tool above the table."""
 YAW = 0.9
-"""[rad] each way, of tools that are not turned as an object is."""
+"""[rad] each way from home, of tools that are not turned as an object is."""
 PENETRATION = 0.004
 """[m] of two things into each other, above which a scene is drawn again."""
 TRIES = 2000
@@ -79,7 +81,14 @@ class SceneMaker:
         attitudes = [level(holding(np.eye(3), grip)) for grips in self.grips.values() for grip in grips]
         self.attitudes: list[Float64] = attitudes or [DOWN]
         self.things = tuple(
-            Thing(name, cell.task.folds(name), name in self.jointed, name in self.grips) for name in cell.task.objects
+            Thing(
+                name,
+                cell.task.folds(name),
+                kinds[name] == 'free',
+                kinds[name] == 'jointed',
+                tuple(tuple(grip.pose[:3].tolist()) for grip in self.grips.get(name, [])),
+            )
+            for name in cell.task.objects
         )
         self.names = target_names(cell.task.name, self.things, robot.arms)
         low, high = robot.limits.workspace_min, robot.limits.workspace_max
@@ -173,14 +182,17 @@ class SceneMaker:
             goal = self._above(str(rng.choice(others))) + [0.0, 0.0, bottom]
         else:
             goal = pose[:3] + self._offset()
-        frame = self._turned(level(holding(np.eye(3), grip)), pose, name, grip)
+        frame = self._turned(arm, pose, name, grip, 0.5)
         if not self.arms[arm].reach(goal - frame @ grip.pose[:3], frame, rng):
             return None
         tool = self.cell.tools[arm]
-        local = np.array(grip.pose, np.float64)
-        local[:3] += rng.normal(0, 1, 3) * grip.slip
-        placed = np.empty(7)
-        self.mujoco.mju_mulPose(placed[:3], placed[3:], tool[:3], tool[3:], local[:3], local[3:])
+        # between two pads a thing turns about the axis through them
+        tilt = rng.normal(0, rng.choice(TILTS, p=(0.8, 0.2))) / 2
+        turned = np.array([np.cos(tilt), 0.0, np.sin(tilt), 0.0])
+        local, placed = np.empty(7), np.empty(7)
+        multiply = self.mujoco.mju_mulPose
+        multiply(local[:3], local[3:], rng.normal(0, 1, 3) * grip.slip, turned, grip.pose[:3], grip.pose[3:])
+        multiply(placed[:3], placed[3:], tool[:3], tool[3:], local[:3], local[3:])
         data.joint(name).qpos = placed
         self.arms[arm].open(grip.opening, rng)
         self.mujoco.mj_kinematics(self.cell.model, data)
@@ -204,13 +216,13 @@ class SceneMaker:
             grip = grips[int(rng.integers(len(grips)))]
             pose = np.array(self.cell.object_pose(name))
             around = choice < AROUND
-            frame = self._turned(level(holding(np.eye(3), grip)), pose, name, grip, 1.0 if around else 0.5)
+            frame = self._turned(arm, pose, name, grip, 1.0 if around else 0.5)
             back = -frame[:, 2] if rng.random() < 0.5 else UP
             offset = self._offset(back, SPREADS[:1], RISES[:1]) if around else self._offset(back)
             goal = pose[:3] - frame @ grip.pose[:3] + offset
             opening = self._opening(grip.opening, grip.opening + 0.1 if around else 0.0)
         else:
-            frame = turn(rng.uniform(-YAW, YAW)) @ self.attitudes[int(rng.integers(len(self.attitudes)))]
+            frame = turn(self._yaw(arm)) @ self.attitudes[int(rng.integers(len(self.attitudes)))]
             goal = self._above(name) if choice < CLOSE else self._anywhere()
             opening = self._opening(float(rng.uniform()), 0.0)
         self.arms[arm].open(opening, rng)
@@ -221,14 +233,17 @@ class SceneMaker:
         opening = float(self.rng.choice([1.0, self.rng.uniform(), width, 0.0], p=[0.5, 0.3, 0.15, 0.05]))
         return opening if opening >= least else 1.0
 
-    def _turned(self, attitude: Float64, pose: Float64, name: str, grip: Grip, aligned: float = 0.5) -> Float64:
-        """A tool's rotation for a grip: turned as the object is, the short way, or at random."""
-        folds = self.cell.task.folds(name)
+    def _turned(self, arm: int, pose: Float64, name: str, grip: Grip, aligned: float) -> Float64:
+        """A tool's rotation for a grip: turned as the object is, the shortest way from home, or at random."""
+        attitude, folds = level(holding(np.eye(3), grip)), self.cell.task.folds(name)
         if folds == 0 or self.rng.random() >= aligned:
-            return turn(self.rng.uniform(-YAW, YAW)) @ attitude
-        yaw = heading(holding(rotation(pose[3:]), grip))
-        period = 2 * np.pi / folds
-        return turn((yaw + period / 2) % period - period / 2 + self.rng.normal(0, 0.1)) @ attitude
+            return turn(self._yaw(arm)) @ attitude
+        home, period = self.arms[arm].yaw, 2 * np.pi / folds
+        yaw = heading(holding(rotation(pose[3:]), grip)) - home
+        return turn(home + (yaw + period / 2) % period - period / 2 + self.rng.normal(0, 0.1)) @ attitude
+
+    def _yaw(self, arm: int) -> float:
+        return float(self.arms[arm].yaw + self.rng.uniform(-YAW, YAW))
 
     def _anywhere(self) -> Float64:
         return np.array([self.rng.uniform(*span) for span in self.span])

@@ -4,16 +4,18 @@
 The targets of a task are called ``<task>/<thing>.<what>.<axis>``, of several arms ``<task>/<thing>.<arm>.<what>…``:
 
 =========  =========================================================================================================
-``base``   x y z in base_link [m]; of a hinged or sliding thing, of its centre of mass
+``base``   x y z in base_link [m]; of a hinged or sliding thing, its centre of mass
 ``up``     horizontal components of its own z axis in base_link: which way it leans
 ``angle``  of a hinged thing [rad], travel of a sliding one [m]
 ``tool``   x y z in the tool's frame [m]
-``near``   the same, tanh(x / NEAR): fine where the tool is close, mute where it is far
+``near``   tanh(x / NEAR) of the way to where it would be held: fine where the tool is close, mute where it is far
 ``yaw``    cos and sin of its heading in the tool's frame, times its rotational symmetry
 ``held``   1 while that arm holds it
 =========  =========================================================================================================
 
-and ``<task>/<first>-<second>.base`` and ``.near`` are differences of two things' positions in base_link.
+``<task>/<first>-<second>`` says where the first of two things is from the second: of two loose things ``base`` and
+``near``, their difference in base_link; of a loose thing and a fixture ``in``, x y z in the fixture's frame, and its
+``cos`` and ``sin`` with the period WAVE, which are fine wherever in the fixture the goal may be.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ Float64 = npt.NDArray[np.float64]
 
 NEAR = 0.04
 """[m] scale of the targets that resolve the neighbourhood of the tool."""
+WAVE = 0.16
+"""[m] period of the targets that resolve a place in a fixture."""
 AXES = ('x', 'y', 'z')
 
 
@@ -39,14 +43,16 @@ class Thing:
     Attributes:
         name: of the body.
         folds: turns about its own z after which it looks the same; 0 any turn.
+        free: whether it can be carried about; what cannot is a fixture.
         jointed: whether it hinges or slides.
-        holdable: whether a gripper can hold it.
+        grips: [3] m in a tool's frame, where it is when held, one for each way; empty if it cannot be held.
     """
 
     name: str
     folds: int = 4
+    free: bool = True
     jointed: bool = False
-    holdable: bool = True
+    grips: tuple[tuple[float, float, float], ...] = ((0.0, 0.0, 0.0),)
 
 
 def target_names(task: str, things: Sequence[Thing], arms: Sequence[str] = ('arm',)) -> tuple[str, ...]:
@@ -60,10 +66,20 @@ def target_names(task: str, things: Sequence[Thing], arms: Sequence[str] = ('arm
             seen = own if len(arms) == 1 else f'{own}.{arm}'
             names += [f'{seen}.{frame}.{a}' for frame in ('tool', 'near') for a in AXES]
             names += [f'{seen}.yaw.cos', f'{seen}.yaw.sin'] if thing.folds else []
-            names += [f'{seen}.held'] if thing.holdable else []
-    for first, second in combinations(things, 2):
-        names += [f'{task}/{first.name}-{second.name}.{frame}.{a}' for frame in ('base', 'near') for a in AXES]
+            names += [f'{seen}.held'] if thing.grips else []
+    for first, second in pairs(things):
+        frames = ('base', 'near') if second.free else ('in', 'cos', 'sin')
+        names += [f'{task}/{first.name}-{second.name}.{frame}.{a}' for frame in frames for a in AXES]
     return tuple(names)
+
+
+def pairs(things: Sequence[Thing]) -> list[tuple[Thing, Thing]]:
+    """Of two things the loose one first; two fixtures are no pair."""
+    found = []
+    for first, second in combinations(things, 2):
+        if first.free or second.free:
+            found.append((first, second) if first.free else (second, first))
+    return found
 
 
 def rotation(quaternion: npt.ArrayLike) -> Float64:
@@ -104,14 +120,19 @@ def targets(
             values.append(angles[thing.name])
         for arm, (tool, frame) in enumerate(zip(tools, frames, strict=True)):
             local = frame.T @ (pose[:3] - tool[:3])
-            values += [*local, *np.tanh(local / NEAR)]
+            ways = [local - grip for grip in thing.grips] or [local]
+            values += [*local, *np.tanh(min(ways, key=np.linalg.norm) / NEAR)]
             if thing.folds:
                 values += _heading(frame.T @ turned, thing.folds)
-            if thing.holdable:
+            if thing.grips:
                 values.append(float((arm, thing.name) in held))
-    for first, second in combinations(things, 2):
+    for first, second in pairs(things):
         way = poses[first.name][:3] - poses[second.name][:3]
-        values += [*way, *np.tanh(way / NEAR)]
+        if second.free:
+            values += [*way, *np.tanh(way / NEAR)]
+        else:
+            way = rotation(poses[second.name][3:]).T @ way
+            values += [*way, *np.cos(2 * np.pi / WAVE * way), *np.sin(2 * np.pi / WAVE * way)]
     return values
 
 

@@ -18,6 +18,9 @@ ALIGNED = 0.006
 NEARLY = 0.020
 """[m] each way, within which the hand corrects for how the drink sits in it."""
 
+ROOM = 0.12
+"""[m] between a fallen drink and a standing one, which the hand needs to grip the fallen one."""
+
 NUDGE = 0.3
 """Share of what is missing that a step adds to the correction."""
 
@@ -54,7 +57,7 @@ class ShelvingExpert(Expert):
         done = [name for name, drink in DRINKS.items() if stands_in(drink, poses[name], rack)]
         waiting = [name for name in DRINKS if name not in done]
         held = [name for name in waiting if self._picker.holds(tool, loads[name], opening)]
-        free = [name for name in waiting if not self._taken(name, poses, rack)]
+        free = [name for name in waiting if not self._taken(name, poses, rack) and tilt(poses[name]) < TOPPLED]
         name = (held or free or waiting or list(DRINKS)[-1:])[0]
         beside = [other for other in DRINKS if _among_fingers(tool, DRINKS[other], poses[other])]
         if not waiting or (beside and beside[0] != name):
@@ -75,9 +78,12 @@ class ShelvingExpert(Expert):
             return min(poses, key=lambda name: float(np.linalg.norm(poses[name][:3] - tool[:3])))
         lying = [name for name, pose in poses.items() if tilt(pose) > TOPPLED]
         held = [name for name, drink in DRINKS.items() if self._righter.holds(tool, opening, drink, poses[name])]
-        if held and held[0] not in lying:
-            return ''
-        return (held or lying or [''])[0]
+        if held:
+            return held[0] if held[0] in lying else ''
+        # one that stands close by on the table would be in the hand's way: it is shelved first
+        standing = [pose for pose in poses.values() if tilt(pose) < TOPPLED and pose[2] < SHELF]
+        free = [name for name in lying if all(aside(poses[name], pose) > ROOM for pose in standing)]
+        return (free or [''])[0]
 
     @staticmethod
     def _taken(name: str, poses: dict[str, Float64], rack: Float64) -> bool:

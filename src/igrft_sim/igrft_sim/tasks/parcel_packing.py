@@ -13,15 +13,15 @@ from igrft_sim.tasks.base import Expert, Float64, Grip, Scene, Task, TaskState, 
 from igrft_sim.tasks.parcel_packing_expert import PackingExpert
 from igrft_sim.tasks.parcel_packing_geometry import (
     AJAR,
-    HINGE,
     INSIDE,
     ITEMS,
-    LID,
+    OPENED,
     RIM,
     SHUT,
-    TAB,
     THICK,
     TIPPED,
+    add_items,
+    add_parcel,
     into,
     lid_angle,
     opening_for,
@@ -66,15 +66,6 @@ REACH = (0.26, 0.37)
 AWAY = 0.045
 """[m] of the tool above the rim when the work is done."""
 
-OPENED = 1.3
-"""[rad] of the lid, below which nothing can be put into the parcel."""
-
-LID_MASS, LID_DAMPING, LID_ARMATURE = 0.05, 0.015, 0.002
-"""[kg], [N m s/rad], [kg m^2]: it takes about a second to fall shut, and does not bounce."""
-
-BLUE, GREEN = (0.14, 0.32, 0.78, 1.0), (0.20, 0.66, 0.24, 1.0)
-CARDBOARD, INNER, FLAP = (0.60, 0.43, 0.26, 1.0), (0.50, 0.35, 0.21, 1.0), (0.70, 0.52, 0.33, 1.0)
-
 
 class ParcelPacking(Task):
     """grasp, bring, pack: the brick, then the ball; tip the lid over and press it shut."""
@@ -84,8 +75,8 @@ class ParcelPacking(Task):
     area = ((0.26, 0.66), (-0.28, 0.28))
 
     def add_objects(self, spec: mujoco.MjSpec) -> None:
-        _add_items(spec)
-        _add_parcel(spec)
+        add_items(spec)
+        add_parcel(spec)
 
     def layout(self, rng: np.random.Generator, split: str) -> Mapping[str, Float64]:
         area = np.array(AREA if split == 'in' else HELD_OUT_AREA)
@@ -211,57 +202,3 @@ def _shut(scene: Scene) -> bool:
     """The lid rests on the rim, with everything in the parcel."""
     resting = scene.touch('lid', 'parcel') and scene.velocities['lid'] < 0.2
     return _full(scene) and resting and lid_angle(scene.poses['lid'], scene.poses['parcel']) < SHUT
-
-
-def _add_items(spec: mujoco.MjSpec) -> None:
-    for name, item in ITEMS.items():
-        body = spec.worldbody.add_body(name=name, pos=[PARCEL[0] + 0.14, 0, item.size[2] / 2])
-        body.add_freejoint(name=name)
-        body.add_geom(
-            name=name,
-            type=mujoco.mjtGeom.mjGEOM_SPHERE if item.round else mujoco.mjtGeom.mjGEOM_BOX,
-            size=[edge / 2 for edge in item.size],
-            mass=0.08,
-            rgba=GREEN if item.round else BLUE,
-            # a ball that rolled for ever would not be one of soft rubber
-            condim=6 if item.round else 4,
-            friction=[1.0, 0.02, 0.003 if item.round else 0.0005],
-            solref=[0.01, 1],
-        )
-
-
-def _add_parcel(spec: mujoco.MjSpec) -> None:
-    """Floor, four walls, and the lid on the edge that is nearest to the robot."""
-    parcel = spec.worldbody.add_body(name='parcel', pos=[*PARCEL, 0])
-    (x, y), half = INSIDE, THICK / 2
-    outer, rise = y + THICK, (RIM - THICK) / 2
-
-    def box(body: mujoco.MjsBody, size: Sequence[float], place: Sequence[float], colour: Sequence[float]) -> None:
-        body.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            size=size,
-            pos=place,
-            rgba=colour,
-            mass=LID_MASS * size[0] * size[1] / (LID * outer / 2),
-            friction=[0.6, 0.01, 0.0005],
-            solref=[0.01, 1],
-        )
-
-    box(parcel, [x + THICK, outer, half], [0, 0, half], INNER)
-    for side in (-1, 1):
-        box(parcel, [half, outer, rise], [side * (x + half), 0, THICK + rise], CARDBOARD)
-        box(parcel, [x, half, rise], [0, side * (y + half), THICK + rise], CARDBOARD)
-    lid = parcel.add_body(name='lid', pos=[HINGE[0], 0, HINGE[1]])
-    lid.add_joint(
-        name='lid',
-        type=mujoco.mjtJoint.mjJNT_HINGE,
-        axis=[0, -1, 0],
-        limited=mujoco.mjtLimited.mjLIMITED_TRUE,
-        # shut, it is the rim that holds it
-        range=[-0.1, AJAR],
-        damping=LID_DAMPING,
-        armature=LID_ARMATURE,
-    )
-    gap = 0.004
-    box(lid, [(LID - gap) / 2, outer, half], [(LID + gap) / 2, 0, 0], FLAP)
-    box(lid, [(TAB[0] - LID) / 2, TAB[1], half], [(TAB[0] + LID) / 2, 0, 0], FLAP)

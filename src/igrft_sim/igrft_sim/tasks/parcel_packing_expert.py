@@ -14,7 +14,7 @@ from igrft_sim.tasks.parcel_packing_geometry import (
     HINGE,
     INSIDE,
     ITEMS,
-    LID,
+    OPENED,
     RIM,
     SHUT,
     TAB,
@@ -32,9 +32,6 @@ from igrft_sim.tasks.parcel_packing_geometry import (
 )
 from igrft_sim.tasks.pick_place import Action, Load, Obstacle, Picker
 
-OPENED = 1.3
-"""[rad] of the lid, below which nothing can be put into the parcel."""
-
 WIDE_OPEN = AJAR - 0.12
 """[rad] to which the lid is lifted by its tab; from there it falls back."""
 
@@ -46,6 +43,9 @@ SWEEP = 0.10
 
 LEAD = 0.4
 """[rad] ahead of the lid, where the fingers go while they push it."""
+
+LIFT = 0.25
+"""[rad] ahead of the lid, where they go while they lift it."""
 
 PRESS = 0.003
 """[m] into the lid, where they go when it is shut."""
@@ -97,15 +97,15 @@ class PackingExpert(Expert):
         self._squeezed = 0
         others = [other for other in ITEMS if other != name]
         obstacles = [Obstacle(poses[o], poses[o][2] + ITEMS[o].half_height(poses[o])) for o in others]
-        obstacles.append(Obstacle(parcel, RIM, 0.05))
+        obstacles.append(Obstacle(parcel, RIM if angle > OPENED else RIM + 0.03, 0.05))
         if angle < OPENED:
             on_lid = [name for name in waiting if over(poses[name], parcel, (0.04, 0.04)) and poses[name][2] > RIM]
             if name not in held and not on_lid:
                 return self._lift(tool, opening, parcel, angle)
             name = name if name in held else on_lid[0]
-            return self._picker.move(tool, opening, loads[name], self._parked(name, poses))
+            return self._picker.move(tool, opening, *self._parking(name, poses, loads[name], parcel), obstacles)
         if name not in held:
-            way_out = self._way_out(tool, parcel, loads[name], angle)
+            way_out = self._way_out(tool, opening, parcel, loads[name], angle)
             if way_out is not None:
                 return way_out
         return self._picker.move(tool, opening, *self._errand(name, poses, loads[name], parcel), obstacles)
@@ -136,20 +136,28 @@ class PackingExpert(Expert):
         return waiting, np.array([*slot[:2], height])
 
     @staticmethod
-    def _parked(name: str, poses: dict[str, Float64]) -> Float64:
-        """[3] m, the nearest free place on the table."""
-        others = [pose for other, pose in poses.items() if other != name]
-        free = [spot for spot in PARKING if all(np.hypot(*(spot - other[:2])) > 0.11 for other in others)]
-        nearest = min(free or PARKING, key=lambda spot: float(np.hypot(*(spot - poses[name][:2]))))
-        return np.array([*nearest, ITEMS[name].half_height(poses[name])])
+    def _parking(name: str, poses: dict[str, Float64], load: Load, parcel: Float64) -> tuple[Load, Float64]:
+        """What to grip, and the nearest free place on the table for it [3]."""
+        pose = poses[name]
+        if over(pose, parcel, (0.04, 0.04)) and pose[2] - load.below < RIM + THICK + 0.02:
+            return replace(load, tolerance=0.0, turned=None), np.array([*pose[:2], RIM + 0.05 + load.below])
+        others = [other for key, other in poses.items() if key != name]
+        free = [
+            spot
+            for spot in PARKING
+            if all(np.hypot(*(spot - other[:2])) > 0.11 for other in others)
+            and not over(np.array([*spot, 0.0]), parcel, (0.06, 0.08))
+        ]
+        nearest = min(free or PARKING, key=lambda spot: float(np.hypot(*(spot - pose[:2]))))
+        return load, np.array([*nearest, load.below])
 
-    def _way_out(self, tool: Float64, parcel: Float64, load: Load, angle: float) -> Action | None:
+    def _way_out(self, tool: Float64, opening: float, parcel: Float64, load: Load, angle: float) -> Action | None:
         """Out of the parcel and from behind its open lid, the way that the hand got there."""
         x, y, z = into(parcel, tool)
         here = float(np.hypot(*(tool[:2] - load.pose[:2])))
         tip = HINGE[1] + TAB[0] * np.sin(angle) + FINGER[1] + CLEAR
         if x < HINGE[0] + 0.012 and abs(y) < INSIDE[1] + 0.06:
-            if z < tip - 0.02:
+            if z < tip - 0.02 or opening < 0.8:
                 return self._hand.towards(tool, np.array([*tool[:2], tip]), tool_yaw(tool), OPEN)
             return self._hand.towards(tool, out_of(parcel, 0.02, y, tip), tool_yaw(tool), OPEN)
         if here > 0.03 and over(tool, parcel, (0.04, 0.04)) and z < RIM + FINGER[1]:
@@ -185,7 +193,7 @@ class PackingExpert(Expert):
 
     def _tab_held(self, tool: Float64, opening: float, parcel: Float64, angle: float) -> bool:
         tab = self._tab(parcel, angle, tool)
-        return self._picker.around(tool, tab, 0.022) and abs(opening - tab.opening) < 0.06
+        return self._picker.around(tool, tab, 0.04) and abs(opening - tab.opening) < 0.09
 
     def _lift(self, tool: Float64, opening: float, parcel: Float64, angle: float) -> Action:
         """Grip the tab and lift the lid up and back, until it leans by itself."""
@@ -196,9 +204,9 @@ class PackingExpert(Expert):
         self._squeezed += 1
         if self._squeezed < 3:
             return self._hand.hold(CLOSED)
-        ahead = min(angle + LEAD, AJAR)
+        ahead = min(angle + LIFT, AJAR)
         # upright, the fingers stay clear of the lid's edge beside the tab
-        grip = at_lid(parcel, ahead, TAB_GRIP + 0.008 * np.sin(ahead), -THICK / 2)
+        grip = at_lid(parcel, ahead, TAB_GRIP + 0.004 * np.sin(ahead), -THICK / 2)
         return self._hand.towards(tool, grip + [0.0, 0.0, tab.grip * np.cos(ahead)], tab.yaw, CLOSED)
 
 
@@ -208,7 +216,7 @@ def _load(name: str, pose: Float64, parcel: Float64, tool: Float64, opening: flo
     heading = yaw_of(parcel)
     yaw = heading if item.round else grasp_yaw(pose)
     x, y, z = into(parcel, pose)
-    if z < RIM and abs(x) < LID - INSIDE[0] + 0.02 and INSIDE[1] < abs(y) < INSIDE[1] + THICK + BESIDE:
+    if z < RIM and abs(x) < INSIDE[0] + 0.03 and INSIDE[1] < abs(y) < INSIDE[1] + THICK + BESIDE:
         # no room for a finger between item and side wall: along it
         yaw = heading + np.pi / 2 if item.round else yaw + np.pi / 2
     yaw = yaw_near(yaw, tool)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parcel, its lid and what goes into it, in numbers and in the parcel's own frame."""
+"""The parcel, its lid and what goes into it: bodies, numbers, and the parcel's own frame."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import mujoco
 import numpy as np
 
 from igrft_sim.expert import tool_yaw
@@ -42,8 +43,17 @@ AJAR = 1.75
 SHUT = 0.05
 """[rad] below which the lid is shut."""
 
+OPENED = 1.3
+"""[rad] below which nothing can be put into the parcel."""
+
 TIPPED = np.pi / 2 - 0.25
 """[rad] below which the lid falls shut by itself."""
+
+LID_MASS, LID_DAMPING, LID_ARMATURE = 0.05, 0.015, 0.002
+"""[kg], [N m s/rad], [kg m^2]: it takes about a second to fall shut, and does not bounce."""
+
+BLUE, GREEN = (0.14, 0.32, 0.78, 1.0), (0.20, 0.66, 0.24, 1.0)
+CARDBOARD, INNER, FLAP = (0.60, 0.43, 0.26, 1.0), (0.50, 0.35, 0.21, 1.0), (0.70, 0.52, 0.33, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +170,58 @@ def yaw_near(yaw: float, tool: Float64) -> float:
     """The same heading of a gripper that may be turned by half a turn, nearest to its heading now [rad]."""
     turned = tool_yaw(tool)
     return turned + (yaw - turned + np.pi / 2) % np.pi - np.pi / 2
+
+
+def add_items(spec: mujoco.MjSpec) -> None:
+    """Brick and ball, free."""
+    for name, item in ITEMS.items():
+        body = spec.worldbody.add_body(name=name, pos=[0, 0, item.size[2] / 2])
+        body.add_freejoint(name=name)
+        body.add_geom(
+            name=name,
+            type=mujoco.mjtGeom.mjGEOM_SPHERE if item.round else mujoco.mjtGeom.mjGEOM_BOX,
+            size=[edge / 2 for edge in item.size],
+            mass=0.08,
+            rgba=GREEN if item.round else BLUE,
+            # a ball that rolled for ever would not be one of soft rubber
+            condim=6 if item.round else 4,
+            friction=[1.0, 0.02, 0.003 if item.round else 0.0005],
+            solref=[0.01, 1],
+        )
+
+
+def add_parcel(spec: mujoco.MjSpec) -> None:
+    """Floor, four walls, and the lid on the edge that is nearest to the robot."""
+    parcel = spec.worldbody.add_body(name='parcel', pos=[0, 0, 0])
+    (x, y), half = INSIDE, THICK / 2
+    outer, rise = y + THICK, (RIM - THICK) / 2
+
+    def box(body: mujoco.MjsBody, size: Sequence[float], place: Sequence[float], colour: Sequence[float]) -> None:
+        body.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=size,
+            pos=place,
+            rgba=colour,
+            mass=LID_MASS * size[0] * size[1] / (LID * outer / 2),
+            friction=[0.6, 0.01, 0.0005],
+            solref=[0.01, 1],
+        )
+
+    box(parcel, [x + THICK, outer, half], [0, 0, half], INNER)
+    for side in (-1, 1):
+        box(parcel, [half, outer, rise], [side * (x + half), 0, THICK + rise], CARDBOARD)
+        box(parcel, [x, half, rise], [0, side * (y + half), THICK + rise], CARDBOARD)
+    lid = parcel.add_body(name='lid', pos=[HINGE[0], 0, HINGE[1]])
+    lid.add_joint(
+        name='lid',
+        type=mujoco.mjtJoint.mjJNT_HINGE,
+        axis=[0, -1, 0],
+        limited=mujoco.mjtLimited.mjLIMITED_TRUE,
+        # shut, it is the rim that holds it
+        range=[-0.1, AJAR],
+        damping=LID_DAMPING,
+        armature=LID_ARMATURE,
+    )
+    gap = 0.004
+    box(lid, [(LID - gap) / 2, outer, half], [(LID + gap) / 2, 0, 0], FLAP)
+    box(lid, [(TAB[0] - LID) / 2, TAB[1], half], [(TAB[0] + LID) / 2, 0, 0], FLAP)

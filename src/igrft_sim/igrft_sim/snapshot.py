@@ -25,6 +25,8 @@ def picture(
     """The cell as it is now with shadows and anti-aliasing [H, W, 3]; the policy's views as insets."""
     model = scene.build(cell.task, mounts_of(cell.robot), beautiful=True)
     model.geom_rgba[:], model.light_diffuse[:] = cell.model.geom_rgba, cell.model.light_diffuse
+    # fixed bodies and clutter stand elsewhere in every episode
+    model.body_pos[:], model.body_quat[:] = cell.model.body_pos, cell.model.body_quat
     data = mujoco.MjData(model)
     data.qpos[:] = cell.data.qpos
     mujoco.mj_forward(model, data)

@@ -16,7 +16,17 @@ from igrft_sim.operator import Habits, Operator
 from igrft_sim.servo import Servo
 from igrft_sim.tasks import TaskState, make_task
 from igrft_sim.tasks.base import Scene, SubtaskLatch, upright_pose
-from igrft_sim.tasks.sort_hand_over_geometry import FLOOR, GRIP, HALF, TOOL_ABOVE, held_by, in_tray, overlap, place_of
+from igrft_sim.tasks.sort_hand_over_geometry import (
+    FLOOR,
+    GRIP,
+    HALF,
+    TOOL_ABOVE,
+    bar_footprint,
+    held_by,
+    in_tray,
+    overlap,
+    place_of,
+)
 
 TASK = make_task('sort_hand_over')
 ACROSS = np.pi / 2
@@ -132,13 +142,14 @@ def test_rectangles_overlap():
 @pytest.mark.parametrize('split', ['in', 'held_out'])
 def test_layouts_leave_room_and_the_splits_do_not_overlap(env, split):
     cell, sides = env.cell, []
-    for seed in range(20):
+    for seed in range(40):
         cell.reset(seed, split)
         state = cell.task_state()
         red, blue = state.pose('red_bar'), state.pose('blue_bar')
         sides.append(red[0] > blue[0])
         assert not any(state.subtasks) and not state.contact
         assert min(red[1], blue[1]) > 0.1, 'both lie on the left'
+        assert max(red[2], blue[2]) < LYING + 1e-3 and not overlap(bar_footprint(red), bar_footprint(blue))
         inside = all(0.45 <= x <= 0.58 and 0.15 <= y <= 0.24 for x, y in (red[:2], blue[:2]))
         turned = max(abs(place_of(bar[:3] + [0, 0.05, 0], bar).beside) for bar in (red, blue))
         assert (inside and turned < 0.05 * np.sin(np.pi / 10) + 1e-6) == (split == 'in')
@@ -251,7 +262,9 @@ def test_an_operator_sees_trouble(now, done, word):
 
 def test_lost_is_what_no_arm_reaches():
     assert not TASK.lost(state_of(scene()))
-    assert TASK.lost(state_of(scene(red=(0.5, 0.5, LYING))))
+    assert not TASK.lost(state_of(scene(red=(0.65, 0.0, 0.2)))), 'it is in the air'
+    assert TASK.lost(state_of(scene(red=(0.65, 0.0, LYING))))
+    assert TASK.lost(state_of(scene(red=(0.22, 0.3, LYING))))
     assert TASK.lost(state_of(scene(blue=(0.8, 0.0, -0.6))))
 
 

@@ -29,6 +29,7 @@ from igrft_sim.tasks.sort_hand_over_geometry import (
     over_tray,
     overlap,
     place_of,
+    reaches,
     room_to_grip,
 )
 
@@ -37,6 +38,9 @@ SPREAD = {'in': ((0.45, 0.58), (0.15, 0.24)), 'held_out': ((0.43, 0.60), (0.13, 
 
 YAW = {'in': np.pi / 10, 'held_out': np.pi / 5}
 """[rad] each way, of the bars, which lie across the robot."""
+
+APART = 0.006
+"""[m] between the bars and to the tray at least."""
 
 TRAYS = {'red_tray': (0.34, -0.24), 'blue_tray': (0.34, 0.24)}
 """[m] x and y of base_link. The left arm does not reach the red one."""
@@ -52,9 +56,6 @@ MIDDLE = 0.06
 
 RAISED = 0.06
 """[m] of a bar's centre above the table, from which it can be passed on."""
-
-REACHABLE = ((0.21, 0.70), (-0.44, 0.44))
-"""[m] x and y of base_link, where one of the arms can pick a bar up."""
 
 ASTRAY = ((0.20, 0.70), 0.40, 0.42)
 """[m] x, |y| and height of a tool that is where it should be."""
@@ -109,8 +110,9 @@ class SortHandOver(Task):
             bars = [self._start(rng, split) for _ in range(2)]
             familiar = all(_familiar(bar) for bar in bars)
             graspable = _graspable(*bars) and _graspable(*bars[::-1])
-            beside = not any(overlap(bar_footprint(bar), outline) for bar in bars)
-            if familiar == (split == 'in') and graspable and beside:
+            red, blue = bar_footprint(bars[0], APART), bar_footprint(bars[1])
+            apart = not (overlap(red, blue) or overlap(red, outline) or overlap(blue, outline))
+            if familiar == (split == 'in') and graspable and apart:
                 return dict(zip(('red_bar', 'blue_bar'), bars, strict=True)) | trays
 
     @staticmethod
@@ -167,9 +169,11 @@ class SortHandOver(Task):
         return placed and away and bool((scene.openings > 0.7).all())
 
     def lost(self, state: TaskState) -> bool:
-        (left, right), (near, far) = REACHABLE
-        bars = np.stack([state.pose(bar)[:2] for bar, *_ in JOBS])
-        return super().lost(state) or bool(((bars < [left, near]) | (bars > [right, far])).any())
+        bars = [state.pose(bar) for bar, *_ in JOBS]
+        # in the air a bar may be where no arm could pick it up
+        return super().lost(state) or any(
+            bar[2] < RAISED and not any(reaches(arm, bar) for arm in (LEFT, RIGHT)) for bar in bars
+        )
 
     def trouble(self, state: TaskState, tools: Float64, openings: Float64) -> str:
         (near, far), beside, high = ASTRAY

@@ -27,6 +27,7 @@ from igrft_sim.tasks.sort_hand_over_geometry import (
     over_tray,
     overlap,
     place_of,
+    reaches,
     room_to_grip,
 )
 
@@ -52,7 +53,16 @@ ON_AXIS = (0.008, 0.015)
 """[m] beside and along the bar from where the fingers should be, within which they may close."""
 
 STUCK = 6
-"""Policy steps without motion after which an approach is begun anew."""
+"""Policy steps without motion after which an arm backs off and begins anew."""
+
+BACKING = 7
+"""Policy steps for which it does."""
+
+IN_VAIN = 6
+"""Policy steps of squeezing without holding anything, after which it does, too."""
+
+PASSING = 0.15
+"""[m] of height between two tools whose hands pass each other."""
 
 REACH_ACROSS = 0.03
 """[m] beyond the middle, up to which the arm that reaches the tray fetches a bar itself."""
@@ -62,7 +72,7 @@ FIRM = 2
 
 
 class Pilot:
-    """One arm's hand and how long it has squeezed or stood still; everything else it sees.
+    """One arm's hand and how long it has squeezed, stood still or backed off; everything else it sees.
 
     Args:
         arm: LEFT or RIGHT.
@@ -72,7 +82,7 @@ class Pilot:
     def __init__(self, arm: int, hand: Hand) -> None:
         self.arm, self.hand, self.side = arm, hand, SIDES[arm]
         self._nominal, self._least = NOMINAL[arm], LEAST_TURN[arm]
-        self._squeezed = self._still = 0
+        self._squeezed = self._still = self._backing = 0
         self._last = np.zeros(3)
         self.tool, self.opening = np.zeros(7), 1.0
 
@@ -92,12 +102,12 @@ class Pilot:
 
     def squeeze(self) -> Action:
         """Stand still and close."""
-        self._squeezed += 1
+        self._squeezed, self._still = self._squeezed + 1, 0
         return self.hand.hold(CLOSED)
 
     def rest(self, place: tuple[float, float, float]) -> Action:
         """Go to a place on its own side and open."""
-        self._squeezed = 0
+        self._squeezed = self._still = 0
         goal = np.array([place[0], self.side * place[1], place[2]])
         low = self.tool[2] < 0.10
         return self.hand.towards(self.tool, goal, self._nominal, OPEN, 0.2 if low else 1.0)
@@ -105,8 +115,12 @@ class Pilot:
     def let_go(self) -> Action:
         """Open, and leave upwards."""
         self._squeezed = 0
-        if self.opening < 0.8 and (self.opening < HELD + 0.12 or self._still < STUCK):
+        if self.opening < 0.8 and self._still < STUCK:  # a finger may have no room to open before it is higher
             return self.hand.hold(OPEN)
+        return self.rise()
+
+    def rise(self) -> Action:
+        """Straight up, open."""
         return self.hand.towards(self.tool, self.tool[:3] + [0.0, 0.0, 0.10], tool_yaw(self.tool), OPEN)
 
     def take(self, bar: Float64, along: float) -> Action:
@@ -115,14 +129,16 @@ class Pilot:
         beside, aside = here.beside, abs(here.along - along)
         there = here.around and beside < ON_AXIS[0] and aside < ON_AXIS[1] and abs(here.above - TOOL_ABOVE) < 0.010
         closing = there or self._squeezed or self.opening < HELD + 0.06
-        if here.around and aside < 0.03 and self.opening > HELD - 0.06 and closing:
+        if here.around and aside < 0.03 and self.opening > HELD - 0.06 and closing and self._squeezed < IN_VAIN:
             return self.squeeze()
+        if self._still >= STUCK or self._squeezed >= IN_VAIN:
+            self._backing = BACKING
         self._squeezed = 0
+        if self._backing:
+            # something is in the way, or the arm is stretched out: home, and down again from there
+            self._backing -= 1
+            return self.rest(PARKING)
         grip = bar[:3] + along * axis_of(bar) + [0.0, 0.0, TOOL_ABOVE]
-        if self._still >= STUCK:
-            # something is in the way: up, and down again from there
-            up = np.array([*self.tool[:2], max(self.tool[2], grip[2]) + 0.10])
-            return self.hand.towards(self.tool, up, tool_yaw(self.tool), OPEN)
         yaw = self._yaw(heading_of(bar))
         distance = float(np.hypot(*(grip[:2] - self.tool[:2]))) + 0.05 * max(0.0, _turn(tool_yaw(self.tool), yaw) - 0.1)
         height = float(np.clip(3.0 * (distance - 0.010), 0.0, 0.07))
@@ -133,6 +149,7 @@ class Pilot:
 
     def carry(self, bar: Float64, goal: Float64) -> Action:
         """Move a held bar's centre to a goal [3], across the robot; up, across and down a funnel."""
+        self._still = 0
         here = place_of(self.tool, bar)
         way = goal[:2] - bar[:2]
         apart = float(np.hypot(*way))
@@ -158,13 +175,21 @@ class HandOverExpert(Expert):
         for pilot, tool, opening in zip(self._pilots, tools, openings, strict=True):
             pilot.look(tool, float(opening))
         poses = {name: state.pose(name) for name in state.objects}
-        moves: dict[int, Move] = {}
+        moves = self._uncross()
         for job in sorted(JOBS, key=lambda job: self._rank(poses, *job[:2])):
             for arm, move in self._job(poses, *job).items():
                 moves.setdefault(arm, move)
         return np.concatenate(
             [moves.get(pilot.arm, partial(pilot.rest, PARKING))() for pilot in self._pilots], dtype=np.float32
         )
+
+    def _uncross(self) -> dict[int, Move]:
+        """Of two hands on each other's side, the higher one goes up until they pass each other."""
+        left, right = self._pilots
+        higher, lower = (left, right) if left.tool[2] > right.tool[2] else (right, left)
+        if left.tool[1] > right.tool[1] or higher.tool[2] - lower.tool[2] > PASSING:
+            return {}
+        return {higher.arm: higher.rise, lower.arm: partial(lower.hand.hold, OPEN)}
 
     def _rank(self, poses: dict[str, Float64], name: str, tray: str) -> tuple[bool, bool]:
         """Sorts the jobs: a bar below the other or whose tray is taken comes last, one that is held comes first."""
@@ -186,7 +211,7 @@ class HandOverExpert(Expert):
             goal = poses[tray][:3] + [0.0, 0.0, FLOOR + HALF[2]]
             return {taker.arm: partial(taker.carry, bar, goal) if taker.firm(bar) else taker.squeeze}
         waiting: Move = partial(taker.rest, WAITING)
-        if not given and taker.side * bar[1] > -REACH_ACROSS:
+        if not given and (taker.side * bar[1] > -REACH_ACROSS and reaches(taker.arm, bar)):
             return {taker.arm: partial(taker.take, bar, self._along(taker, poses, name))}
         if not given:
             return {giver.arm: partial(giver.take, bar, self._along(giver, poses, name)), taker.arm: waiting}
@@ -194,7 +219,8 @@ class HandOverExpert(Expert):
             return {giver.arm: giver.squeeze, taker.arm: waiting}
         if giver.side * place_of(giver.tool, bar).along < GRIP / 2:
             # held where the other arm should take it: put it down and begin anew
-            goal = np.array([bar[0], giver.side * PARKING[1], HALF[2]])
+            other = _other(poses, name)
+            goal = np.array([0.56 if other[0] < 0.5 else 0.46, giver.side * 0.18, HALF[2]])
             down = bar[2] < HALF[2] + 0.008
             return {giver.arm: giver.let_go if down else partial(giver.carry, bar, goal), taker.arm: waiting}
         if _offered(bar, within=0.05 if taker in near else 0.02):
@@ -203,9 +229,9 @@ class HandOverExpert(Expert):
 
     @staticmethod
     def _along(pilot: Pilot, poses: dict[str, Float64], name: str) -> float:
-        """Where along a bar [m] to grip it: at its own end, beside the other bar if that one is in the way."""
+        """Where along a bar [m] to grip it: at its own end, elsewhere if the other bar is in the way there."""
         bar, other = poses[name], _other(poses, name)
-        places = [pilot.side * GRIP * share for share in (1.0, 1.3, 0.7)]
+        places = [pilot.side * GRIP * share for share in (1.0, 1.3, 0.7, 0.0, -0.7, -1.3)]
         return next((place for place in places if room_to_grip(bar, place, other)), places[0])
 
 

@@ -25,6 +25,15 @@ HELD = HALF[1] / FINGER_TRAVEL
 GRIP = 0.042
 """[m] along a bar from its centre to where an arm holds it: two hands, 48 mm thick, fit beside each other."""
 
+BASES = (0.60, -0.60)
+"""[m] y of the arms' bases, which stand at x = 0 (config/robots/sim_dual.yaml)."""
+
+REACH = 0.80
+"""[m] from an arm's base, up to which its tool can point down at the table."""
+
+NEAREST = 0.25
+"""[m] x of a bar's centre, nearer than which no arm picks it up."""
+
 TOOL_ABOVE = 0.006
 """[m] of the tool above a held bar's centre line, so that the fingers pass over a tray's rim."""
 
@@ -101,9 +110,15 @@ def heading_of(bar: Float64) -> float:
     return float(np.arctan2(axis[1], axis[0]))
 
 
-def bar_footprint(bar: Float64) -> Float64:
-    """[4, 2] corners of a lying bar."""
-    return footprint(bar, HALF[:2], heading_of(bar))
+def bar_footprint(bar: Float64, margin: float = 0.0) -> Float64:
+    """[4, 2] corners of a lying bar, and of a margin [m] around it."""
+    return footprint(bar, (HALF[0] + margin, HALF[1] + margin), heading_of(bar))
+
+
+def reaches(arm: int, bar: Float64) -> bool:
+    """That arm can pick a lying bar up by its own end."""
+    end = bar[:2] + SIDES[arm] * GRIP * axis_of(bar)[:2]
+    return bool(np.hypot(end[0], end[1] - BASES[arm]) < REACH and bar[0] > NEAREST)
 
 
 def room_to_grip(bar: Float64, along: float, other: Float64) -> bool:

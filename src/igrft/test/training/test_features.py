@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from igrft.policies.pretrained import WEIGHTS, load_trunk
@@ -42,10 +43,18 @@ def test_another_trunk_has_other_features(
     assert len(list((tmp_path / 'store').rglob('*.safetensors'))) == 2
 
 
-def test_the_shipped_trunk_fits_the_cell() -> None:
-    (file,) = WEIGHTS.glob('cell_v1.safetensors')
-    assert file.stat().st_size < 2_000_000
-    trunk = load_trunk('cell_v1')
-    trunk.check(('front', 'wrist'), 128, 17)
-    assert {'red_block.tool.x', 'blue_block.near.z', 'red_block.held'} < set(trunk.targets)
+@pytest.mark.parametrize(
+    ('name', 'cameras', 'proprio', 'seen'),
+    [
+        ('cell_v2', ('front', 'wrist'), 17, ('block_stacking/red_block.tool.x', 'parcel_packing/lid.angle')),
+        ('cell_dual_v1', ('front', 'left_wrist', 'right_wrist'), 34, ('sort_hand_over/red_bar.left.tool.x',)),
+    ],
+)
+def test_the_shipped_trunks_fit_the_cells(
+    name: str, cameras: tuple[str, ...], proprio: int, seen: tuple[str, ...]
+) -> None:
+    assert (WEIGHTS / f'{name}.safetensors').stat().st_size < 2_000_000
+    trunk = load_trunk(name)
+    trunk.check(cameras, 128, proprio)
+    assert {target.rsplit('.', 1)[0] for target in seen} <= {target.rsplit('.', 1)[0] for target in trunk.targets}
     assert all(bool(parameter.isfinite().all()) for parameter in trunk.build().parameters())

@@ -61,6 +61,9 @@ BACKING = 7
 IN_VAIN = 6
 """Policy steps of squeezing without holding anything, after which it does, too."""
 
+RELEASE = (0.010, 0.2)
+"""[m] above a tray's floor and [rad] of tilt, from which a bar may fall into place."""
+
 PASSING = 0.15
 """[m] of height between two tools whose hands pass each other."""
 
@@ -98,6 +101,7 @@ class Pilot:
 
     def stay(self) -> Action:
         """Go on holding what it holds."""
+        self._still = 0
         return self.hand.hold(CLOSED)
 
     def squeeze(self) -> Action:
@@ -203,7 +207,7 @@ class HandOverExpert(Expert):
         bar, taker, giver = poses[name], self._pilots[arm], self._pilots[1 - arm]
         near = [pilot for pilot in (taker, giver) if place_of(pilot.tool, bar).near]
         taken, given = (held_by(pilot.tool, pilot.opening, bar) for pilot in (taker, giver))
-        if in_tray(bar, poses[tray]):
+        if in_tray(bar, poses[tray], *RELEASE):
             return {pilot.arm: pilot.let_go for pilot in near}
         if taken and giver in near:
             return {taker.arm: taker.squeeze, giver.arm: giver.let_go if taker.firm(bar) else giver.stay}

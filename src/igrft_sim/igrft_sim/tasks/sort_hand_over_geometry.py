@@ -142,8 +142,8 @@ def over_tray(bar: Float64, tray: Float64) -> bool:
     return bool((np.abs(bar[:2] - tray[:2]) < [TRAY[0] - 0.015, TRAY[1] - 0.04]).all())
 
 
-def in_tray(bar: Float64, tray: Float64) -> bool:
-    """A bar lies in a tray, flat and with all corners."""
+def in_tray(bar: Float64, tray: Float64, height: float = 0.006, tilt: float = 0.1) -> bool:
+    """A bar lies in a tray with all corners, up to ``height`` [m] too high and with one end up by ``tilt`` [rad]."""
     inside = bool((np.abs(bar_footprint(bar) - tray[:2]) < np.array(TRAY) + 0.003).all())
-    height = float(bar[2] - tray[2]) - FLOOR - HALF[2]
-    return inside and abs(height) < 0.006 and abs(float(axis_of(bar)[2])) < 0.1
+    above = float(bar[2] - tray[2]) - FLOOR - HALF[2]
+    return inside and abs(above) < height and abs(float(axis_of(bar)[2])) < tilt

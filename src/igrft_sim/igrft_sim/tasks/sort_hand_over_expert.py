@@ -222,10 +222,10 @@ class HandOverExpert(Expert):
         if not giver.firm(bar):
             return {giver.arm: giver.squeeze, taker.arm: waiting}
         if giver.side * place_of(giver.tool, bar).along < GRIP / 2:
-            # held where the other arm should take it: put it down and begin anew
+            # held where the other arm should take it: put it down where there is room and begin anew
             other = _other(poses, name)
             goal = np.array([0.56 if other[0] < 0.5 else 0.46, giver.side * 0.18, HALF[2]])
-            down = bar[2] < HALF[2] + 0.008
+            down = float(np.linalg.norm(bar[:3] - goal)) < 0.02
             return {giver.arm: giver.let_go if down else partial(giver.carry, bar, goal), taker.arm: waiting}
         if _offered(bar, within=0.05 if taker in near else 0.02):
             return {giver.arm: giver.stay, taker.arm: partial(taker.take, bar, taker.side * GRIP)}

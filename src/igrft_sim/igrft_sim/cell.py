@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 import numpy.typing as npt
 
-from igrft.config import RobotConfig, named, nearest
+from igrft.config import ConfigError, RobotConfig, named, nearest
 from igrft_sim import scene
 from igrft_sim.appearance import Appearance, geoms_of
 from igrft_sim.tasks.base import SPLITS, Float64, Scene, SubtaskLatch, Task, TaskState
@@ -55,7 +55,13 @@ class Cell:
     ) -> None:
         self.task = task
         self.control_dt = control_dt
-        self.robot = robot or named('robots', task.config.robot, RobotConfig)
+        needed = named('robots', task.config.robot, RobotConfig)
+        self.robot = robot or needed
+        if len(self.robot.arms) != len(needed.arms):
+            raise ConfigError(
+                f"task '{task.name}' needs the {len(needed.arms)} arm(s) of robot '{needed.name}'; "
+                f"robot '{self.robot.name}' has {len(self.robot.arms)}"
+            )
         self.cameras = tuple(camera.name for camera in self.robot.cameras) if cameras is None else tuple(cameras)
         self.image_size = image_size
         self.model = scene.build(task, mounts_of(self.robot))

@@ -212,6 +212,8 @@ def test_reset_names_the_nearest_task_and_split(graph):
     assert not answer.success and 'block_stacking' in answer.message
     answer = graph.call_reset(task='block_stacking', seed=1, split='heldout')
     assert not answer.success and 'held_out' in answer.message
+    answer = graph.call_reset(task='sort_hand_over', seed=1, split='in')
+    assert not answer.success and 'sim_dual' in answer.message
 
 
 def test_operator_never_drives_in_an_evaluation(graph):

@@ -7,7 +7,7 @@ import numpy as np  # isort: skip
 import pytest
 from PIL import Image
 
-from igrft.config import RobotConfig, named
+from igrft.config import ConfigError, RobotConfig, named
 from igrft.control.safety import SafetyFilter
 from igrft_sim.cell import Cell
 from igrft_sim.env import CellEnv
@@ -116,3 +116,8 @@ def test_snapshot(tmp_path):
     snapshot(['--out', str(path), '--task', 'sort_hand_over', '--size', '320', '180', '--step', '1'])
     picture = np.asarray(Image.open(path))
     assert picture.shape == (180, 320, 3) and picture.std() > 20
+
+
+def test_a_task_for_two_arms_is_refused_to_one():
+    with pytest.raises(ConfigError, match=r"needs the 2 arm\(s\) of robot 'sim_dual'; robot 'sim' has 1"):
+        Cell(make_task('sort_hand_over'), cameras=(), robot=named('robots', 'sim', RobotConfig))

@@ -50,6 +50,11 @@ class SimNode(Node):
         self.parameters = declare(self, Parameters)
         self._lockstep = self.parameters.lockstep or self.parameters.rtf == 0.0
         self._robot = named('robots', self.parameters.robot, RobotConfig)
+        if len(self._robot.arms) != 1:
+            raise ConfigError(
+                f"robot: '{self._robot.name}' has {len(self._robot.arms)} arms; the cell's nodes drive one, "
+                'several arms run in process only (igrft bench paper)'
+            )
         self._policy_dt = 1.0 / self._robot.policy_rate
         self._control_dt = 1.0 / self._robot.control_rate
         self._task = self.parameters.task

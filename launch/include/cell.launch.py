@@ -5,14 +5,14 @@ from launch import LaunchDescription
 from launch.actions import GroupAction
 from launch.conditions import IfCondition
 
-from igrft.ros.launching import is_operator, lockstep, node, real_time_factor
+from igrft.ros.launching import is_operator, lockstep, node, real_time_factor, servo_nodes
 
 
 def generate_launch_description():
     return LaunchDescription(
         [
             node('sim_node', 'robot', 'task', package='igrft_sim', lockstep=lockstep(), rtf=real_time_factor()),
-            node('sim_servo_node', 'robot', package='igrft_sim', lockstep=lockstep()),
+            servo_nodes(),
             GroupAction(
                 [node('operator_node', 'robot', 'task', package='igrft_sim', lockstep=lockstep())],
                 condition=IfCondition(is_operator()),

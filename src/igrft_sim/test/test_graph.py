@@ -59,12 +59,12 @@ class StandIn(Node):
         self.reset = self.create_client(ResetCell, 'reset')
         self.create_service(StopEpisode, 'episode/stop', self.on_stop)
 
-    def record(self, kind, seed):
+    def record(self, kind, seed, task='block_stacking'):
         self.joints.clear(), self.actions.clear(), self.images.clear(), self.states.clear()
         self.status = EpisodeStatus(
             state=EpisodeStatus.STATE_RECORDING,
             episode_id=f'{kind.value}-{seed}',
-            task='block_stacking',
+            task=task,
             kind=kind.value,
             seed=seed,
         )
@@ -99,18 +99,52 @@ class StandIn(Node):
         return response
 
 
-class Graph:
-    """The three nodes as processes, and the stand-in in this one."""
+class TwoArmStandIn(StandIn):
+    """The same for two arms."""
 
-    def __init__(self, *parameters, nodes=NODES):
+    def __init__(self, context, namespace):
+        super().__init__(context, namespace)
+        self.to_servos = [
+            qos.create_publisher(self, TwistStamped, f'{arm}/servo_node/delta_twist_cmds', qos.COMMAND)
+            for arm in ('left', 'right')
+        ]
+
+    def on_teleop(self, message):
+        if self.status.state != EpisodeStatus.STATE_RECORDING:
+            return
+        stamp = message.header.stamp
+        action = np.array(message.action, np.float32).reshape(2, 7)
+        self.actions[nanoseconds_of(stamp)] = action.ravel()
+        self.to_gripper.publish(GripperCommand(header=message.header, opening=action[:, 6].copy()))
+        for publisher, twist in zip(self.to_servos, action[:, :6], strict=True):
+            publisher.publish(twist_msg(twist, stamp, 'base_link'))
+
+    def discovered(self):
+        return (
+            self.reset.service_is_ready()
+            and all(publisher.get_subscription_count() >= 1 for publisher in self.to_servos)
+            and self.to_gripper.get_subscription_count() >= 1
+            and self.to_all.get_subscription_count() >= 2
+            and self.count_publishers('teleop/command') >= 1
+            and all(self.count_publishers(f'{arm}/joint_command') >= 1 for arm in ('left', 'right'))
+        )
+
+
+class Graph:
+    """The nodes as processes, and the stand-in in this one; a node's own parameters may follow its name."""
+
+    def __init__(self, *parameters, nodes=NODES, stand_in=StandIn):
         self.namespace = f'/t{os.getpid()}_{time.monotonic_ns() % 10**9}'
         ros = ['--ros-args', '-r', f'__ns:={self.namespace}', '-r', '/clock:=clock', '-p', 'use_sim_time:=true']
         for parameter in parameters:
             ros += ['-p', parameter]
-        self.processes = [subprocess.Popen([sys.executable, '-m', f'igrft_sim.nodes.{name}', *ros]) for name in nodes]
+        commands = [node.split() for node in nodes]
+        self.processes = [
+            subprocess.Popen([sys.executable, '-m', f'igrft_sim.nodes.{name}', *ros, *own]) for name, *own in commands
+        ]
         self.context = Context()
         rclpy.init(context=self.context)
-        self.node = StandIn(self.context, self.namespace)
+        self.node = stand_in(self.context, self.namespace)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
 
@@ -247,6 +281,46 @@ def test_operator_takes_over_when_nothing_happens(graph):
     assert not any(engaged[:20]) and any(engaged)
     assert node.stop_request.outcome == 'success'
     assert node.stop_request.stamp != Time()
+
+
+TWO_ARMS = (
+    'sim_node',
+    'sim_servo_node -p arm:=left -r __node:=sim_servo_node_left',
+    'sim_servo_node -p arm:=right -r __node:=sim_servo_node_right',
+    'operator_node',
+)
+
+
+def test_two_arms_in_lock_step_do_what_the_environment_does_in_process():
+    task, seed = 'sort_hand_over', 3
+    graph = Graph('lockstep:=true', 'robot:=sim_dual', f'task:={task}', nodes=TWO_ARMS, stand_in=TwoArmStandIn)
+    node = graph.node
+    try:
+        graph.until(node.discovered, 'the nodes')
+        assert graph.call_reset(task=task, seed=seed, split='in').success
+        node.record(Kind.DEMONSTRATION, seed, task)
+        graph.until(lambda: node.stop_request is not None, 'the label')
+        node.idle()
+        refused = graph.call_reset(task='block_stacking', seed=seed, split='in')
+        assert not refused.success and 'block_stacking' in refused.message
+    finally:
+        ends = graph.end()
+    assert ends == [0, 0, 0, 0]
+
+    stop = nanoseconds_of(node.stop_request.stamp)
+    assert node.stop_request.outcome == 'success'
+    assert [mark.name for mark in node.marks] == list(make_task(task).subtasks)
+    env = CellEnv(Cell(make_task(task), cameras=()))
+    env.reset(seed)
+    operator = Operator(env.cell.task, Kind.DEMONSTRATION, seed)
+    for stamp in (stamp for stamp in sorted(node.actions) if stamp <= stop):
+        decision = operator.tick(env.cell.task_state(), env.cell.tools, env.cell.openings)
+        np.testing.assert_array_equal(node.actions[stamp], decision.action)
+        if stamp in node.joints:
+            np.testing.assert_array_equal(node.joints[stamp][:14], env.cell.joint_positions)
+            np.testing.assert_array_equal(node.joints[stamp][14:], env.cell.openings)
+        env.act(decision.action)
+    assert len(node.joints) > 20
 
 
 class Hand:

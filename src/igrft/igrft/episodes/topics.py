@@ -86,8 +86,8 @@ def ee_pose_topics(robot: RobotConfig) -> tuple[str, ...]:
 
 
 def gripper_joints(robot: RobotConfig) -> tuple[str, ...]:
-    """The gripper's name in ``joint_states``, one an arm; a single arm carries no prefix."""
-    return ('gripper',) if len(robot.arms) == 1 else tuple(f'{arm}_gripper' for arm in robot.arms)
+    """The gripper's name in ``joint_states``, one an arm; a single arm's carries no number."""
+    return ('gripper',) if len(robot.arms) == 1 else tuple(f'gripper{index}' for index in range(len(robot.arms)))
 
 
 def grid_camera(robot: RobotConfig) -> str:

@@ -183,23 +183,31 @@ def _end_together(event: ProcessExited, context: LaunchContext) -> Shutdown | No
     return Shutdown(reason=f'{event.process_name} is done')
 
 
-def node(executable: str, *common: str, package: str = 'igrft', critical: bool = True, **parameters: object) -> Node:
+def node(
+    executable: str,
+    *common: str,
+    package: str = 'igrft',
+    critical: bool = True,
+    name: str = '',
+    **parameters: object,
+) -> Node:
     """One node of the graph.
 
     Args:
-        executable: its name, also the node's.
+        executable: its name.
         common: arguments handed on as parameters of the same name.
         critical: the launch ends when it ends.
+        name: of the node; the executable's where there is only one.
         parameters: further ones.
     """
     return Node(
         package=package,
         executable=executable,
-        name=executable,
+        name=name or executable,
         output='screen',
         parameters=[
             node_parameters(),
-            {**{name: ParameterValue(value(name), value_type=str) for name in common}, **parameters},
+            {**{key: ParameterValue(value(key), value_type=str) for key in common}, **parameters},
         ],
         ros_arguments=['--log-level', value('log_level')],
         sigterm_timeout='8',
@@ -258,6 +266,20 @@ def is_device() -> PythonExpression:
 def listens_to_teleop() -> ParameterValue:
     """Whether anybody answers the lock-step ticks with ``teleop/command``."""
     return ParameterValue(PythonExpression(["'", value('teleop'), "' != 'none'"]), value_type=bool)
+
+
+def servo_nodes() -> OpaqueFunction:
+    """One ``sim_servo_node`` an arm of the simulated cell; the only one carries no arm's name."""
+
+    def nodes(context: LaunchContext) -> list[Node]:
+        arms = named('robots', value('robot').perform(context), RobotConfig).arms
+        own = [('sim_servo_node', '')] if len(arms) == 1 else [(f'sim_servo_node_{arm}', arm) for arm in arms]
+        return [
+            node('sim_servo_node', 'robot', package='igrft_sim', name=name, arm=arm, lockstep=lockstep())
+            for name, arm in own
+        ]
+
+    return OpaqueFunction(function=nodes)
 
 
 def camera_nodes() -> OpaqueFunction:

@@ -116,7 +116,6 @@ def joint_values(names: Sequence[str], values: Sequence[float], wanted: Sequence
     return result
 
 
-def joint_state_values(message: JointState, joints: Sequence[str]) -> tuple[Float64, float]:
-    """Arm joints [7] and the gripper's opening."""
-    values = joint_values(message.name, message.position, (*joints, 'gripper'), 'joint_states')
-    return values[:-1], float(values[-1])
+def joint_state_values(message: JointState, names: Sequence[str]) -> Float64:
+    """Positions of those joints and grippers."""
+    return joint_values(message.name, message.position, names, 'joint_states')

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from igrft.config import RobotConfig, named
+from igrft.control.inputs import hold_action
+from igrft.episodes.topics import ee_pose_topics, gripper_joints
 from igrft.ros.diagnostics import Diagnostics, Status
 from igrft.ros.messages import MessageError, nanoseconds_of, seconds_of, teleop_msg
 from igrft.ros.parameters import Common, declare, parameter
@@ -59,8 +62,9 @@ class OperatorNode(Node):
         self._operator: Operator | None = None
         self._episode = ''
         self._stop: Any = None
-        self._tool: tuple[int, np.ndarray] = (-1, np.zeros(7))
-        self._opening: tuple[int, float] = (-1, 1.0)
+        n_arms = len(self._robot.arms)
+        self._tools, self._tool_stamps = np.zeros((n_arms, 7)), np.full(n_arms, -1)
+        self._openings, self._opening_stamp = np.ones(n_arms), -1
         self._state: TaskState | None = None
         self._handled = -1
         self._gate = EpisodeGate()
@@ -70,7 +74,8 @@ class OperatorNode(Node):
         self._marks = create_publisher(self, SubtaskMark, 'subtask_mark', EVENT)
         self._stopper = self.create_client(StopEpisode, 'episode/stop')
         create_subscription(self, EpisodeStatus, 'episode/status', self._on_status, LATCHED)
-        create_subscription(self, PoseStamped, 'ee_pose', self._on_tool, SENSOR)
+        for arm, topic in enumerate(ee_pose_topics(self._robot)):
+            create_subscription(self, PoseStamped, topic, partial(self._on_tool, arm), SENSOR)
         create_subscription(self, JointState, 'joint_states', self._on_joints, SENSOR)
         create_subscription(self, TaskState, 'task_state', self._on_task_state, EVENT)
         self._diagnostics = Diagnostics(self, self._robot.name, {'operator': self._health})
@@ -93,17 +98,17 @@ class OperatorNode(Node):
             self._gate.begin(message.seed)
         self._advance()
 
-    def _on_tool(self, message: PoseStamped) -> None:
-        self._tool = nanoseconds_of(message.header.stamp), tool_pose(message)
+    def _on_tool(self, arm: int, message: PoseStamped) -> None:
+        self._tools[arm], self._tool_stamps[arm] = tool_pose(message), nanoseconds_of(message.header.stamp)
         self._advance()
 
     def _on_joints(self, message: JointState) -> None:
         try:
-            _, opening = joint_state_values(message, self._robot.joints)
+            self._openings = joint_state_values(message, gripper_joints(self._robot))
         except MessageError as error:
             self.get_logger().error(str(error), throttle_duration_sec=1.0)
             return
-        self._opening = nanoseconds_of(message.header.stamp), opening
+        self._opening_stamp = nanoseconds_of(message.header.stamp)
         self._advance()
 
     def _on_task_state(self, message: TaskState) -> None:
@@ -117,19 +122,20 @@ class OperatorNode(Node):
         self._advance()
 
     def _advance(self) -> None:
-        """Answer the episode's tick, once the state, the tool and the gripper of that tick are there."""
+        """Answer the episode's tick, once the state, the tools and the grippers of that tick are there."""
         if self._state is None or self._operator is None:
             return
         tick = nanoseconds_of(self._state.header.stamp)
         if self.parameters.lockstep:
-            complete = self._tool[0] == self._opening[0] == tick and self._gate.admits(tick, self._state.seed)
+            same = self._opening_stamp == tick and bool((self._tool_stamps == tick).all())
+            complete = same and self._gate.admits(tick, self._state.seed)
         else:
-            complete = self._tool[0] >= tick and self._opening[0] >= tick
+            complete = self._opening_stamp >= tick and bool((self._tool_stamps >= tick).all())
         if tick == self._handled or not complete:
             return
         self._handled = tick
         state = task_state_from(self._state)
-        decision = self._operator.tick(state, self._tool[1][None], np.array([self._opening[1]]))
+        decision = self._operator.tick(state, self._tools.copy(), self._openings.copy())
         self._say(decision)
         for index in decision.marks:
             self._mark(index)
@@ -149,7 +155,7 @@ class OperatorNode(Node):
     def _speak(self) -> None:
         """In real time: what the hand does now, as a device repeats it."""
         if self._answer is None or self._operator is None:
-            still = np.array([0, 0, 0, 0, 0, 0, self._opening[1]], np.float32)
+            still = hold_action(self._openings.astype(np.float32))
             stamp = self.get_clock().now().to_msg()
             said = TeleopInput(seconds_of(stamp), still, False, True, DEVICE)
             self._teleop.publish(teleop_msg(said, stamp, self._robot.base_frame))

@@ -15,6 +15,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
 from igrft.config import CameraConfig, RobotConfig
+from igrft.episodes.topics import ee_pose_topics
 from igrft.ros import messages
 from igrft.ros.qos import EVENT, IMAGE, SENSOR, create_publisher
 from igrft_msgs.msg import TaskState
@@ -34,7 +35,7 @@ class CellPublisher:
         self._robot = robot
         self._clock = node.create_publisher(Clock, '/clock', QoSProfile(depth=10))
         self._joints = create_publisher(node, JointState, 'joint_states', SENSOR)
-        self._tool = create_publisher(node, PoseStamped, 'ee_pose', SENSOR)
+        self._tools = [create_publisher(node, PoseStamped, topic, SENSOR) for topic in ee_pose_topics(robot)]
         self._task = create_publisher(node, TaskState, 'task_state', EVENT)
         self._images: dict[str, Publisher] = {}
         self._infos: dict[str, Publisher] = {}
@@ -55,13 +56,13 @@ class CellPublisher:
         return stamp
 
     def state(self, cell: Cell, stamp: Time) -> None:
-        """Joints and tool."""
+        """Joints and tools."""
         frame, joints = self._robot.base_frame, self._robot.joints
-        tool = cell.tools[0]
         message = messages.joint_state_msg(joints, cell.joint_positions, cell.openings, stamp, frame)
-        message.velocity = [*map(float, cell.joint_velocities), 0.0]
+        message.velocity = [*map(float, cell.joint_velocities), *(0.0 for _ in cell.openings)]
         self._send(self._joints, message)
-        self._send(self._tool, messages.pose_msg(tool[:3], tool[3:], stamp, frame))
+        for publisher, tool in zip(self._tools, cell.tools, strict=True):
+            self._send(publisher, messages.pose_msg(tool[:3], tool[3:], stamp, frame))
 
     def task_state(self, cell: Cell, stamp: Time) -> None:
         """Ground truth."""

@@ -50,22 +50,21 @@ class SimNode(Node):
         self.parameters = declare(self, Parameters)
         self._lockstep = self.parameters.lockstep or self.parameters.rtf == 0.0
         self._robot = named('robots', self.parameters.robot, RobotConfig)
-        if len(self._robot.arms) != 1:
-            raise ConfigError(
-                f"robot: '{self._robot.name}' has {len(self._robot.arms)} arms; the cell's nodes drive one, "
-                'several arms run in process only (igrft bench paper)'
-            )
         self._policy_dt = 1.0 / self._robot.policy_rate
         self._control_dt = 1.0 / self._robot.control_rate
         self._task = self.parameters.task
         self._cell = self._build(self._task, self.parameters.seed)
         self._publisher = CellPublisher(self, self._robot)
         self._recording = self._waits_for_first = False
-        self._commands = Commands(self._robot.joints)
+        arms, joints = self._robot.arms, self._robot.joints
+        self._commands = Commands(joints, len(arms))
         self._commands.restart(self._cell.joint_target, self._now())
-        create_subscription(
-            self, JointTrajectory, 'joint_command', partial(self._on_command, self._commands.joints), COMMAND
-        )
+        # one topic an arm's servo: on a shared one the newer command would push the other arm's out
+        size = len(joints) // len(arms)
+        own = {f'{arm}/joint_command': joints[i * size : (i + 1) * size] for i, arm in enumerate(arms)}
+        for topic, names in {'joint_command': joints, **(own if len(arms) > 1 else {})}.items():
+            take = partial(self._on_command, partial(self._commands.joints, names))
+            create_subscription(self, JointTrajectory, topic, take, COMMAND)
         create_subscription(
             self,
             GripperCommand,
@@ -110,7 +109,7 @@ class SimNode(Node):
     def _advance(self) -> None:
         """One policy step, when both commands of the tick are there."""
         if self._lockstep and self._recording and self._commands.complete(self._now()):
-            self._cell.advance(self._commands.target, [self._commands.opening], self._policy_dt)
+            self._cell.advance(self._commands.target, self._commands.openings, self._policy_dt)
             self._waits_for_first = False
             self._tick()
 
@@ -138,7 +137,7 @@ class SimNode(Node):
 
     def _slice(self) -> None:
         """One control period, with whatever command there is."""
-        self._cell.advance(self._commands.target, [self._commands.opening], self._control_dt)
+        self._cell.advance(self._commands.target, self._commands.openings, self._control_dt)
         stamp = self._publisher.begin(self._cell)
         self._publisher.state(self._cell, stamp)
         cameras = [camera for camera in self._robot.cameras if self._due(camera.rate)]

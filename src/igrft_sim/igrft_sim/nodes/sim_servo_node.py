@@ -14,7 +14,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from igrft.config import RobotConfig, named
+from igrft.config import ConfigError, RobotConfig, named, nearest
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
 from igrft.ros.messages import MessageError, nanoseconds_of
 from igrft.ros.parameters import Common, declare, parameter
@@ -34,6 +34,7 @@ JUMP = 0.5
 class Parameters(Common):
     """Parameters of the node."""
 
+    arm: str = parameter('', "which arm; its name comes before its topics'. Empty: the only one")
     incoming_command_timeout: float = parameter(
         0.1, 'age of the last twist beyond which the arm halts', unit='s', minimum=0.01, maximum=1.0
     )
@@ -64,7 +65,14 @@ class SimServoNode(Node):
             singularity=self.parameters.lower_singularity_threshold,
             hard_singularity=self.parameters.hard_stop_singularity_threshold,
         )
-        self._servo = Servo(limits)
+        arms, arm = self._robot.arms, self.parameters.arm or self._robot.arms[0]
+        if arm not in arms or (len(arms) > 1 and not self.parameters.arm):
+            raise ConfigError(f"robot '{self._robot.name}': arm '{self.parameters.arm}'; {nearest(arm, arms)}")
+        index, prefix = arms.index(arm), '' if len(arms) == 1 else f'{arm}/'
+        size = len(self._robot.joints) // len(arms)
+        own = slice(index * size, (index + 1) * size)
+        self._names = self._robot.joints[own]
+        self._servo = Servo(limits, posture=self._robot.poses['home'][own])
         self._joints: np.ndarray | None = None
         self._joints_stamp, self._twist_stamp, self._handled = -1, -2, -3
         self._answer = JointTrajectory()
@@ -74,17 +82,17 @@ class SimServoNode(Node):
         self._halted = True
         self._code: ServoCode | None = None
         self._rate = Rate()
-        self._targets = create_publisher(self, JointTrajectory, 'joint_command', COMMAND)
-        self._status = create_publisher(self, ServoStatus, 'servo_node/status', LATCHED)
+        self._targets = create_publisher(self, JointTrajectory, f'{prefix}joint_command', COMMAND)
+        self._status = create_publisher(self, ServoStatus, f'{prefix}servo_node/status', LATCHED)
         create_subscription(self, JointState, 'joint_states', self._on_joints, SENSOR)
-        create_subscription(self, TwistStamped, 'servo_node/delta_twist_cmds', self._on_twist, COMMAND)
+        create_subscription(self, TwistStamped, f'{prefix}servo_node/delta_twist_cmds', self._on_twist, COMMAND)
         self._diagnostics = Diagnostics(self, self._robot.name, {'servo': self._health})
         if not self.parameters.lockstep:
             self.create_timer(1.0 / self._robot.control_rate, self._control)
 
     def _on_joints(self, message: JointState) -> None:
         try:
-            self._joints, _ = joint_state_values(message, self._robot.joints)
+            self._joints = joint_state_values(message, self._names)
         except MessageError as error:
             self.get_logger().error(str(error), throttle_duration_sec=1.0)
             return
@@ -139,7 +147,7 @@ class SimServoNode(Node):
     def _move(self, twist: np.ndarray, dt: float, stamp: Time) -> None:
         target = self._servo.step(twist, self._joints, dt)
         frame = self._robot.base_frame
-        self._answer = trajectory_msg(self._robot.joints, target, dt, stamp, frame)
+        self._answer = trajectory_msg(self._names, target, dt, stamp, frame)
         self._targets.publish(self._answer)
         self._rate.tick()
         if self._servo.code != self._code:

@@ -253,7 +253,9 @@ def test_expert_opens_a_lid_that_was_shut_too_early(env, places):
     assert finish(env)
 
 
-@pytest.mark.parametrize('place', [('brick', 0.02, 0.09), ('ball', 0.02, -0.09), ('brick', 0.085, 0.02)])
+@pytest.mark.parametrize(
+    'place', [('brick', 0.02, 0.09), ('brick', 0.06, -0.12), ('ball', 0.02, -0.09), ('brick', 0.085, 0.02)]
+)
 def test_expert_fetches_an_item_that_lies_at_a_wall(env, place):
     env.reset(0)
     name, x, y = place

@@ -59,8 +59,8 @@ HOVER = 0.014
 ALIGNED = 0.012
 """[m] from its slot, within which an item may be lowered into the parcel."""
 
-BESIDE = 0.040
-"""[m] from an item's middle to a side wall, below which there is no room for a finger between."""
+BESIDE = 0.062
+"""[m] from a side wall to an item's middle, below which an open finger meets the wall."""
 
 PARKING = tuple((x, y) for x in (0.57, 0.50, 0.62) for y in (0.16, -0.16, 0.05, -0.05))
 """[m] where an item is put down while the lid is shut."""

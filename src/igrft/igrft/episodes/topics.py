@@ -85,6 +85,12 @@ def ee_pose_topics(robot: RobotConfig) -> tuple[str, ...]:
     return ('ee_pose',) if len(robot.arms) == 1 else tuple(f'{arm}/ee_pose' for arm in robot.arms)
 
 
+def servo_status_topics(robot: RobotConfig) -> tuple[str, ...]:
+    """One status of the servo an arm; a single arm carries no prefix."""
+    prefixes = [''] if len(robot.arms) == 1 else [f'{arm}/' for arm in robot.arms]
+    return tuple(f'{prefix}servo_node/status' for prefix in prefixes)
+
+
 def gripper_joints(robot: RobotConfig) -> tuple[str, ...]:
     """The gripper's name in ``joint_states``, one an arm; a single arm's carries no number."""
     return ('gripper',) if len(robot.arms) == 1 else tuple(f'gripper{index}' for index in range(len(robot.arms)))
@@ -125,7 +131,7 @@ def episode_topics(robot: RobotConfig) -> tuple[TopicSpec, ...]:
         TopicSpec(EXECUTED_ACTION, 'igrft_msgs/msg/Command', Qos.EVENT),
         TopicSpec(INTERVENTION, 'igrft_msgs/msg/Intervention', Qos.LATCHED),
         TopicSpec('safety/status', 'igrft_msgs/msg/SafetyStatus', Qos.LATCHED),
-        TopicSpec('servo_node/status', 'igrft_msgs/msg/ServoStatus', Qos.LATCHED),
+        *(TopicSpec(name, 'igrft_msgs/msg/ServoStatus', Qos.LATCHED) for name in servo_status_topics(robot)),
         TopicSpec('interaction', 'igrft_msgs/msg/Interaction', Qos.EVENT),
         TopicSpec('reward', 'igrft_msgs/msg/Reward', Qos.EVENT),
         TopicSpec(SUBTASK_MARK, 'igrft_msgs/msg/SubtaskMark', Qos.EVENT),

@@ -290,5 +290,5 @@ def test_rewards_online_are_the_rewards_offline(tmp_path: Path, client: Client, 
         if stamp in online:
             assert (online[stamp].interacting, online[stamp].moving_pixels) == (offline[step], pixels[step])
     rewards = [item.message for item in EpisodeBag(path).decoded({'reward'})]
-    assert rewards[-1].completed == 4
+    assert rewards[-1].completed == 6
     assert sum(r.subtask for r in rewards) == pytest.approx(rewards[-1].potential, abs=1e-4)

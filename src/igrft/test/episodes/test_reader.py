@@ -192,7 +192,7 @@ def test_labels_follow_the_outcome_and_the_configuration(record, robot: RobotCon
     path = record(steps=20)
     success = load_episode(path, robot=robot)
     assert success.info.outcome is Outcome.SUCCESS
-    assert success.subtask_times.tolist() == [4, 8, 12, 16]
+    assert success.subtask_times.tolist() == [3, 6, 9, 11, 14, 17]
     config = HybridConfig(lambda_subtask=0.0)
     assert load_episode(path, labelling=config, robot=robot).rewards.sum() == pytest.approx(1.0)
     write_meta(path, replace(read_meta(path), outcome=Outcome.FAILURE))

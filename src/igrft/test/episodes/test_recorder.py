@@ -60,7 +60,7 @@ def test_what_is_fed_is_on_the_disk(tmp_path: Path, robot: RobotConfig, task: Ta
     assert meta == result.meta
     assert [span.source for span in meta.sources] == ['policy', 'human', 'policy']
     assert [(s.start, s.end) for s in meta.interventions] == [(recording.cell.stamp(8), recording.cell.stamp(12))]
-    assert (meta.checkpoint, meta.completed, meta.lost) == ('ckpt-7', 4, 4)
+    assert (meta.checkpoint, meta.completed, meta.lost) == ('ckpt-7', 6, 4)
     assert {topic.name: topic.messages for topic in meta.topics}['executed_action'] == 17
     assert len(read_episode(result.path, robot).stamps) == 16
     assert partials(tmp_path) == []

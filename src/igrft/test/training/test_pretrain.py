@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import mujoco
@@ -173,7 +174,9 @@ def test_two_arms_hold_the_same_thing_and_do_not_cross() -> None:
         def layout(self, rng: np.random.Generator, split: str) -> Mapping[str, Float64]:
             return self.scramble(rng)
 
-    maker = SceneMaker(Cell(Shared(), image_size=32, cameras=['front'], robot=robot), np.random.default_rng(0))
+    task = Shared()
+    task.config = replace(task.config, robot='sim_dual')
+    maker = SceneMaker(Cell(task, image_size=32, cameras=['front'], robot=robot), np.random.default_rng(0))
     found = []
     for index in range(60):
         proprio, values = maker.draw(index)

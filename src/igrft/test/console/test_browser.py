@@ -204,6 +204,7 @@ def test_a_lost_console_is_told_and_found_again(browser: chromium.Chromium, brid
 def test_a_silent_safety_node_is_an_alarm(page: chromium.Page, bridge: FakeBridge):
     bridge.now = replace(IDLE, safety=SafetyState(state='ok', text='ok', silent=True))
     page.wait(says('#banner', 'The safety node is silent. Use the hardware stop.'))
+    assert not page.evaluate("document.querySelector('#banner').hidden")
 
 
 @pytest.mark.parametrize(('width', 'height'), [(1440, 900), (1024, 768), (820, 1180), (390, 844)])

@@ -87,7 +87,7 @@ class ProfileConfig:
     """of every number of episodes and rounds in the methods, to shrink a run; at least one each"""
     cells: int = 8
     """simulated cells stepped in turn"""
-    replan_steps: int = 4
+    replan_steps: int = 2
     """executed steps after which a fresh chunk is asked for"""
     films: int = 2
     """episodes of each kind, success and failure, of which a film strip is kept"""

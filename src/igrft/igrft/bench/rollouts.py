@@ -52,7 +52,7 @@ class Plan:
     kind: Kind
     seeds: Sequence[int]
     split: str = 'in'
-    replan_steps: int = 4
+    replan_steps: int = 2
     temperature: float | None = None
     habits: dict[str, Any] = field(default_factory=dict)
     film: frozenset[int] = frozenset()

@@ -19,7 +19,7 @@ class ChunkConfig:
     """How chunks are executed."""
 
     action_dim: int
-    replan_steps: int = 4
+    replan_steps: int = 2
     """executed steps after which a fresh chunk is wanted"""
     blend_time: float = 0.0
     """[s] over which a new chunk takes over from the running one; 0 switches at once (lock-step)"""

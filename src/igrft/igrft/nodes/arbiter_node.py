@@ -26,7 +26,7 @@ from igrft_msgs.msg import ActionChunk, EpisodeStatus, SafetyStatus, Teleop, Tel
 @dataclass(frozen=True)
 class Parameters(Common):
     replan_steps: int = parameter(
-        4, 'executed policy steps after which a fresh chunk is wanted', minimum=1, maximum=1000
+        2, 'executed policy steps after which a fresh chunk is wanted', minimum=1, maximum=1000
     )
     blend_time: float = parameter(
         0.1, 'over which a new chunk takes over (real time)', unit='s', minimum=0.0, maximum=2.0

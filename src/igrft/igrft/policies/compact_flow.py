@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """``compact_flow``: a small flow policy on a pretrained, frozen vision trunk.
 
-The trunk turns a frame into about a hundred numbers, once. What the three stages train is the action expert, a
-residual MLP over the whole chunk with adaptive layer norm (Peebles & Xie 2023) for the state and τ: milliseconds a step
-on a CPU.
+The trunk turns a frame into some hundred numbers, once. What the three stages train is the action expert: a gaze that
+picks the things to act on (:mod:`.gaze`), and a residual MLP over the whole chunk with adaptive layer norm (Peebles &
+Xie 2023) for what it sees and τ. Milliseconds a step on a CPU.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from igrft.config import as_dict
+from igrft.policies.gaze import Gaze
 from igrft.policies.normalisation import Normalisation
 from igrft.policies.pretrained import PretrainedTrunk, fitting_trunk, load_trunk
 from igrft.policies.protocol import Inputs, Policy, PolicyError, PolicySpec
@@ -35,22 +36,26 @@ class CompactFlowConfig:
     """True trains the trunk with the action expert; features are then not cached"""
     trunk: TrunkConfig = TrunkConfig()
     """size of the trunk where trunk_weights is ''"""
-    latent: bool = True
-    """whether the features have the trunk's latent state besides its predictions"""
+    heads: int = 4
+    """things that the action expert looks at together; 0 shows it all predictions at once"""
+    gaze: int = 128
+    """width of the network that decides where to look"""
+    latent: bool = False
+    """whether the action expert also sees the trunk's latent state"""
     width: int = 192
     blocks: int = 3
     text: int = 16
     """floats of the encoded instruction"""
-    feature_noise: float = 0.03
+    feature_noise: float = 0.1
     """standard deviation of the noise on features in training"""
     dropout: float = 0.0
     flow_steps: int = 10
 
     def __post_init__(self) -> None:
-        if min(self.width, self.blocks, self.text, self.flow_steps) < 1:
-            raise ValueError('width, blocks, text and flow_steps must be at least 1')
-        if self.feature_noise < 0:
-            raise ValueError('feature_noise must not be negative')
+        if min(self.width, self.blocks, self.text, self.gaze, self.flow_steps) < 1:
+            raise ValueError('width, blocks, text, gaze and flow_steps must be at least 1')
+        if self.feature_noise < 0 or self.heads < 0:
+            raise ValueError('feature_noise and heads must not be negative')
         if not self.trunk_weights and not self.train_trunk:
             raise ValueError(
                 "trunk_weights is '' and train_trunk false: a random trunk would stay random; set one of them"
@@ -111,22 +116,31 @@ class CompactFlow(Policy):
             loaded = load_trunk(config.trunk_weights)
         if loaded is None:
             self.targets: tuple[str, ...] = ()
+            self.frames: Mapping[str, str] = {}
             self.trunk = Trunk(spec.cameras, spec.image_size, spec.proprio_dim, 0, config.trunk)
             self.trunk_config = config.trunk
         else:
             loaded.check(spec.cameras, spec.image_size, spec.proprio_dim)
-            self.targets = loaded.targets
+            self.targets, self.frames = loaded.targets, loaded.frames
             self.trunk_config = loaded.config
             self.trunk = loaded.build()
         self.caches_features = not config.train_trunk
         self.trunk.requires_grad_(config.train_trunk)
         self.flow_steps = config.flow_steps
-        self.feature_dim = self.trunk.feature_dim if config.latent else self.trunk.targets
+        self.feature_dim = self.trunk.feature_dim
         self.normalisation = Normalisation(spec.proprio_dim, spec.action_dim)
         width = config.width
         self.text = TextEncoder(config.text)
+        own = spec.proprio_dim + config.text
+        latent = self.trunk.feature_dim - self.trunk.targets
+        self.gaze: Gaze | None = None
+        seen = self.trunk.targets
+        if self.targets and config.heads:
+            self.gaze = Gaze(self.targets, self.feature_dim + own, config.heads, config.gaze)
+            seen = self.gaze.dim
+        self.with_latent = config.latent or not self.targets
         self.state = nn.Sequential(
-            nn.Linear(self.feature_dim + spec.proprio_dim + config.text, 2 * width),
+            nn.Linear(seen + self.with_latent * latent + own, 2 * width),
             nn.SiLU(),
             nn.Dropout(config.dropout),
             nn.Linear(2 * width, width),
@@ -138,7 +152,8 @@ class CompactFlow(Policy):
         self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, flat))
 
     def config_dict(self) -> dict[str, Any]:
-        return {**as_dict(self.config), 'trunk': as_dict(self.trunk_config), 'targets': list(self.targets)}
+        own = {'targets': list(self.targets), 'frames': dict(self.frames)}
+        return {**as_dict(self.config), 'trunk': as_dict(self.trunk_config), **own}
 
     @classmethod
     def rebuild(cls, spec: PolicySpec, settings: Mapping[str, Any]) -> CompactFlow:
@@ -146,10 +161,10 @@ class CompactFlow(Policy):
         from igrft.config import parse
 
         own = dict(settings)
-        targets = tuple(own.pop('targets', ()))
+        targets, frames = tuple(own.pop('targets', ())), own.pop('frames', {})
         config = parse(own, CompactFlowConfig, cls.name)
-        shell = PretrainedTrunk.empty(spec.cameras, spec.image_size, spec.proprio_dim, targets, config.trunk)
-        return cls(spec, config, shell)
+        sizes = (spec.cameras, spec.image_size, spec.proprio_dim)
+        return cls(spec, config, PretrainedTrunk('', *sizes, targets, config.trunk, frames))
 
     def encode(self, images: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
         for name in self.spec.cameras:
@@ -160,14 +175,16 @@ class CompactFlow(Policy):
                 )
         with torch.set_grad_enabled(self.config.train_trunk and torch.is_grad_enabled()):
             features: Tensor = self.trunk(images, proprio)
-        return features if self.config.latent else self.trunk.predictions(features)
+        return features
 
     def prepare(self, inputs: Inputs) -> Tensor:
         features = self.features(inputs)
         if self.training and self.config.feature_noise:
             features = features + self.config.feature_noise * torch.randn_like(features)
-        state = torch.cat([features, self.normalisation.proprio(inputs.proprio), self.text(inputs.instructions)], -1)
-        context: Tensor = self.state(state)
+        own = torch.cat([self.normalisation.proprio(inputs.proprio), self.text(inputs.instructions)], -1)
+        latent, predictions = features.split([self.feature_dim - self.trunk.targets, self.trunk.targets], -1)
+        seen = predictions if self.gaze is None else self.gaze(predictions, torch.cat([features, own], -1))
+        context: Tensor = self.state(torch.cat([seen, latent, own] if self.with_latent else [seen, own], -1))
         return context
 
     def velocity(self, noisy: Tensor, tau: Tensor, context: Any) -> Tensor:

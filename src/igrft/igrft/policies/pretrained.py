@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from igrft.config import as_dict, nearest, parse
+from igrft.policies.glimpse import EXACT, Glimpses, Lens
 from igrft.policies.trunk import Trunk, TrunkConfig
 
 WEIGHTS = Path(__file__).parent / 'weights'
@@ -28,8 +30,9 @@ class PretrainedTrunk:
     """A trunk and what it was made for.
 
     Attributes:
-        weights: its state, None leaves it random until a checkpoint fills it.
         targets: names of the predictions at the end of the features.
+        frames: camera to the frame it is fixed to, see :class:`.glimpse.Lens`; empty of a trunk without second looks.
+        weights: its state, None leaves it random until a checkpoint fills it.
     """
 
     where: str
@@ -38,14 +41,8 @@ class PretrainedTrunk:
     proprio_dim: int
     targets: tuple[str, ...]
     config: TrunkConfig
+    frames: Mapping[str, str] = field(default_factory=dict)
     weights: dict[str, Tensor] | None = None
-
-    @classmethod
-    def empty(
-        cls, cameras: tuple[str, ...], image_size: int, proprio_dim: int, targets: tuple[str, ...], config: TrunkConfig
-    ) -> PretrainedTrunk:
-        """A trunk of this shape without weights."""
-        return cls('', cameras, image_size, proprio_dim, targets, config)
 
     def check(self, cameras: tuple[str, ...], image_size: int, proprio_dim: int) -> None:
         """Refuse a policy that feeds the trunk other things than it was trained on.
@@ -54,17 +51,19 @@ class PretrainedTrunk:
             TrunkError: naming the field.
         """
         wanted = {'cameras': cameras, 'image_size': image_size, 'proprio_dim': proprio_dim}
-        for field, value in wanted.items():
-            own = getattr(self, field)
+        for what, value in wanted.items():
+            own = getattr(self, what)
             if own != value:
                 raise TrunkError(
-                    f'{self.where}: {field} is {own}, the robot gives {value}; pretrain a trunk for it '
+                    f'{self.where}: {what} is {own}, the robot gives {value}; pretrain a trunk for it '
                     '(python -m igrft.training.pretrain)'
                 )
 
     def build(self) -> Trunk:
         """The module, with its weights where there are any."""
-        trunk = Trunk(self.cameras, self.image_size, self.proprio_dim, len(self.targets), self.config)
+        lenses = {camera: Lens(frame, torch.zeros(3, 4)) for camera, frame in self.frames.items()}
+        glimpses = Glimpses(self.targets, lenses, self.proprio_dim) if lenses else None
+        trunk = Trunk(self.cameras, self.image_size, self.proprio_dim, len(self.targets), self.config, glimpses)
         if self.weights is not None:
             trunk.load_state_dict({name: tensor.float() for name, tensor in self.weights.items()})
         return trunk
@@ -73,17 +72,19 @@ class PretrainedTrunk:
 def save_trunk(trunk: Trunk, path: Path, targets: tuple[str, ...], config: TrunkConfig, image_size: int) -> None:
     """Write a trunk in half precision, atomically."""
     about = {
-        'format': 'igrft-trunk-1',
+        'format': 'igrft-trunk-2',
         'cameras': list(trunk.cameras),
         'image_size': image_size,
         'proprio_dim': len(trunk.proprio_mean),
         'targets': list(targets),
         'config': as_dict(config),
+        'frames': dict(zip(trunk.glimpses.cameras, trunk.glimpses.frames, strict=True)) if trunk.glimpses else {},
     }
+    kept = {f'glimpses.{name}' for name in EXACT} | {'proprio_mean', 'proprio_scale'}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix('.partial')
     tensors = {
-        name: (tensor.detach().half() if 'proprio' not in name else tensor.detach()).contiguous()
+        name: (tensor.detach() if name in kept else tensor.detach().half()).contiguous()
         for name, tensor in trunk.state_dict().items()
     }
     save_file(tensors, partial, metadata={'igrft': json.dumps(about)})
@@ -106,8 +107,8 @@ def load_trunk(name: str) -> PretrainedTrunk:
             weights: dict[str, Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise TrunkError(f'{path}: not a trunk: {error}') from error
-    if about.get('format') != 'igrft-trunk-1':
-        raise TrunkError(f"{path}: format is {about.get('format')!r}, expected 'igrft-trunk-1'")
+    if about.get('format') != 'igrft-trunk-2':
+        raise TrunkError(f"{path}: format is {about.get('format')!r}, expected 'igrft-trunk-2'")
     return PretrainedTrunk(
         str(path),
         tuple(about['cameras']),
@@ -115,6 +116,7 @@ def load_trunk(name: str) -> PretrainedTrunk:
         int(about['proprio_dim']),
         tuple(about['targets']),
         parse(about['config'], TrunkConfig, str(path)),
+        about['frames'],
         weights,
     )
 

@@ -3,7 +3,7 @@
 
 Per camera a convolution finds keypoints by spatial soft-argmax (Finn et al. 2016); an MLP joins them with the
 proprioception. It is pretrained once on random scenes (:mod:`igrft.training.pretrain`) to predict where the objects
-are, and its predictions are part of its features.
+are; a second look at each of them (:mod:`.glimpse`) corrects the predictions, which are part of its features.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from igrft.policies.glimpse import Glimpses, tool_headings
 
 SHARPNESS = 4.0
 """Of an untrained soft-argmax: with 1 all keypoints begin in the middle and learn slowly."""
@@ -87,9 +89,16 @@ class Trunk(nn.Module):
     """Images and proprioception to features [B, latent + targets]."""
 
     def __init__(
-        self, cameras: tuple[str, ...], size: int, proprio_dim: int, targets: int, config: TrunkConfig
+        self,
+        cameras: tuple[str, ...],
+        size: int,
+        proprio_dim: int,
+        targets: int,
+        config: TrunkConfig,
+        glimpses: Glimpses | None = None,
     ) -> None:
         super().__init__()
+        self.glimpses = glimpses
         self.cameras = cameras
         self.targets = targets
         self.feature_dim = config.latent + targets
@@ -113,14 +122,18 @@ class Trunk(nn.Module):
         """Features: the latent state [B, latent], then the normalised predictions [B, targets]."""
         seen = [self.eyes[name](images[name]) for name in self.cameras]
         with torch.autocast(proprio.device.type, enabled=False):
-            return self._join(seen, proprio)
+            state = self.normalised(proprio)
+            latent = self.join(torch.cat([*seen, state], -1))
+            if self.head is None:
+                return torch.as_tensor(latent)
+            found = self.head(latent)
+            if self.glimpses is not None:
+                found = self.glimpses(images, found, state, tool_headings(proprio, self.glimpses.arms))
+            return torch.cat([latent, found], -1)
 
-    def _join(self, seen: list[Tensor], proprio: Tensor) -> Tensor:
-        state = ((proprio - self.proprio_mean) / self.proprio_scale).clamp(-5, 5)
-        latent = self.join(torch.cat([*seen, state], -1))
-        if self.head is None:
-            return torch.as_tensor(latent)
-        return torch.cat([latent, self.head(latent)], -1)
+    def normalised(self, proprio: Tensor) -> Tensor:
+        """Proprioception in deviations over the scenes: [B, P]."""
+        return ((proprio - self.proprio_mean) / self.proprio_scale).clamp(-5, 5)
 
     def predictions(self, features: Tensor) -> Tensor:
         """The part of the features that pretraining supervised: [B, targets]."""

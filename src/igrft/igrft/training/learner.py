@@ -82,7 +82,7 @@ class Learner:
         self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self._average = [parameter.detach().clone() for parameter in self._parameters]
         self._optimiser = torch.optim.AdamW(
-            self._parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.99)
+            self._parameters, settings.learning_rate, (0.9, 0.99), weight_decay=settings.weight_decay, fused=True
         )
 
     @property

@@ -12,7 +12,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,12 +23,15 @@ from torch.nn import functional
 
 from igrft.policies.pretrained import WEIGHTS, load_trunk, save_trunk
 from igrft.policies.trunk import Trunk, TrunkConfig
-from igrft.training.scene_store import Order, Scenes, collect
+from igrft.training.lenses import lenses_of
+from igrft.training.refine import RefineConfig, blank, refine
+from igrft.training.scene_store import Order, Scenes, collect, make_cell
+from igrft.training.shades import brightness
 
-OUT = {'sim': 'cell_v2', 'sim_dual': 'cell_dual_v1'}
+OUT = {'sim': 'cell_v3', 'sim_dual': 'cell_dual_v2'}
 """Robot to the name of its trunk."""
 SIZE = TrunkConfig(stages=2, width=48, keypoints=32, hidden=384, latent=128)
-"""Of the shipped trunks; about two milliseconds a frame of two cameras."""
+"""Of the shipped trunks; with second looks about four milliseconds a frame of two cameras."""
 CONSTANT = 1e-3
 """Standard deviation below which a target is always the same and not learned."""
 LEAN = 0.05
@@ -47,13 +50,6 @@ class PretrainConfig:
     threads: int = 2
     seed: int = 0
     device: str = 'cpu'
-
-
-def brightness(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Scale and shift the colours of [B, H, W, 3] uint8 images a little, each its own way."""
-    scale = 1 + 0.1 * (2 * torch.rand((len(images), 1, 1, 3), generator=generator) - 1)
-    shift = 10 * (2 * torch.rand((len(images), 1, 1, 3), generator=generator) - 1)
-    return torch.addcmul(shift.to(images.device), images, scale.to(images.device)).clamp_(0, 255)
 
 
 def informative(scenes: Scenes) -> Scenes:
@@ -170,6 +166,14 @@ def tasks_of(robot: str) -> tuple[str, ...]:
     return tuple(name for name in sorted(TASKS) if getattr(make_task(name).config, 'robot', 'sim') == robot)
 
 
+def folds_of(tasks: Sequence[str]) -> dict[str, int]:
+    """``<task>/<thing>`` to the turns about its own z after which it looks the same."""
+    from igrft_sim.tasks import make_task
+
+    made = [make_task(name) for name in tasks]
+    return {f'{task.name}/{thing}': task.folds(thing) for task in made for thing in task.objects}
+
+
 def main(argv: list[str] | None = None) -> None:
     """Entry point."""
     defaults = PretrainConfig()
@@ -183,6 +187,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument('--scenes', type=int, default=16000, help='of each task')
     parser.add_argument('--held-out', type=int, default=400, help='scenes of each task to measure the errors on')
     parser.add_argument('--steps', type=int, default=defaults.steps)
+    parser.add_argument('--refine-steps', type=int, default=RefineConfig.steps, help='of the second looks')
     parser.add_argument('--batch', type=int, default=defaults.batch)
     parser.add_argument('--jobs', type=int, default=len(os.sched_getaffinity(0)), help='processes that render')
     parser.add_argument('--threads', type=int, default=defaults.threads, help='of the training')
@@ -198,13 +203,19 @@ def main(argv: list[str] | None = None) -> None:
         folder: Path = arguments.cache or Path(scratch)
         order = Order(tasks, arguments.robot, arguments.image_size, arguments.scenes, arguments.seed)
         begin = time.monotonic()
-        train = informative(collect(order, folder / 'train', arguments.jobs))
+        everything = collect(order, folder / 'train', arguments.jobs)
+        train = informative(everything)
         unseen = replace(order, count=arguments.held_out, seed=arguments.seed + 1)
         test = select(collect(unseen, folder / 'test', arguments.jobs), train.names)
         print(f'{len(train.proprio)} scenes of {", ".join(tasks)} after {time.monotonic() - begin:.0f} s', flush=True)
         torch.set_num_threads(arguments.threads)
         trunk, _ = pretrain(train, test, arguments.image_size, SIZE, PretrainConfig(**own))
-        save_trunk(trunk.cpu(), out, train.names, SIZE, arguments.image_size)
+        cell = make_cell(tasks[0], arguments.robot, arguments.image_size)
+        looks = blank(everything, train.names, lenses_of(cell), folds_of(tasks))
+        cell.close()
+        again = RefineConfig(steps=arguments.refine_steps, batch=arguments.batch, seed=arguments.seed)
+        trunk = refine(trunk.cpu(), looks, train, again)
+        save_trunk(trunk, out, train.names, SIZE, arguments.image_size)
         # what counts is what was written, in half precision
         print(report(evaluate(load_trunk(str(out)).build(), test, *scaling(train))))
     print(f'{out}: {out.stat().st_size / 1e6:.2f} MB, {time.monotonic() - begin:.0f} s')

@@ -318,8 +318,9 @@ def test_pretraining_learns_its_targets_and_nothing_of_absent_ones() -> None:
 
 def test_the_command_writes_a_trunk_of_the_robot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / 'small.safetensors'
-    words = '--tasks block_stacking --scenes 24 --held-out 8 --steps 2 --batch 8 --jobs 1 --threads 1 --image-size 16'
-    command.main([*words.split(), '--out', str(out)])
+    words = '--tasks block_stacking --scenes 24 --held-out 8 --steps 2 --refine-steps 2 --batch 8'
+    more = ['--jobs', '1', '--threads', '1', '--image-size', '16', '--out', str(out)]
+    command.main([*words.split(), *more])
     trunk = load_trunk(str(out))
     trunk.check(('front', 'wrist'), 16, 17)
     assert 'block_stacking/red_block.tool.x' in trunk.targets

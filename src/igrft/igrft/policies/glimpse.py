@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Second looks: a window around where the trunk first saw each thing, in every camera, says more exactly how it lies.
+
+The trunk finds things, but a whole image squeezed into keypoints does not tell how a block is turned. Seen through a
+window that follows the thing and always spans as many centimetres, all headings look alike wherever the thing is, and
+whatever its name: one small network learns them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from igrft.policies.gaze import IDENTITY, columns
+
+PIXELS = 24
+"""Side of a window in samples."""
+RADIUS = 0.05
+"""[m] from its middle to its edge, at the thing's distance."""
+WIDEST = 1.0
+"""Half of the window at most, in halves of the image: a thing before the lens fills it."""
+SEEN, KNOWN = 48, 128
+"""Floats that a window says, and that are known of a thing."""
+AXES = ('x', 'y', 'z')
+EXACT = ('projection', 'mean', 'scale', 'middle', 'folds')
+"""Buffers that lose too much in half precision."""
+
+
+def tool_headings(proprio: Tensor, arms: int) -> Tensor:
+    """Heading [rad] about z of each tool, 0 where one that points down has its x along base_link's: [B, arms].
+
+    Args:
+        proprio: [B, P] as in :func:`igrft.types.proprioception`.
+        arms: how many.
+    """
+    first, second = proprio.view(len(proprio), arms, -1)[..., -6:].split(3, -1)
+    return torch.atan2(first[..., 1] + second[..., 0], first[..., 0] - second[..., 1])
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """How a camera projects.
+
+    Attributes:
+        frame: prefix of the predictions in the frame that the camera is fixed to: ``base``, ``tool``, ``left.tool``.
+        projection: [3, 4] from that frame [m] to the image, homogeneous, ±1 at its edges, x right and y down.
+    """
+
+    frame: str
+    projection: Tensor
+
+
+class Glimpses(nn.Module):
+    """Corrections to the predictions.
+
+    Args:
+        targets: names of the trunk's K predictions.
+        lenses: camera to how it projects.
+        proprio_dim: P.
+    """
+
+    def __init__(self, targets: Sequence[str], lenses: Mapping[str, Lens], proprio_dim: int) -> None:
+        super().__init__()
+        self.targets, self.cameras = tuple(targets), tuple(lenses)
+        self.frames = tuple(lens.frame for lens in lenses.values())
+        names, said, places = columns(targets)
+        self.things = [name for name in names if '-' not in name.rpartition('/')[2]]
+        self.pairs = [name for name in names if name not in self.things]
+        self.said = len(said)
+        width = self.said + proprio_dim
+        self.see = nn.Sequential(
+            nn.Conv2d(3, 16, 5, 2, 2), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 32, 3, 2, 1),
+            nn.ReLU(), nn.Flatten(), nn.Linear(32 * (PIXELS // 8) ** 2, SEEN), nn.ReLU(),
+        )  # fmt: skip
+        self.identity = nn.Parameter(0.3 * torch.randn(len(self.things), IDENTITY))
+        inputs = width + IDENTITY + len(self.cameras) * SEEN
+        self.know = nn.Sequential(nn.Linear(inputs, KNOWN), nn.SiLU(), nn.Linear(KNOWN, KNOWN), nn.SiLU())
+        self.correct = nn.Linear(KNOWN, self.said)
+        self.heading = nn.Linear(KNOWN, 2)
+        self.compare = nn.Sequential(nn.Linear(width + 2 * KNOWN, KNOWN), nn.SiLU(), nn.Linear(KNOWN, self.said))
+        grid = torch.linspace(-1, 1, PIXELS)
+        shapes = {
+            'projection': torch.stack([lens.projection.float() for lens in lenses.values()]),
+            'mean': torch.zeros(len(targets)),
+            'scale': torch.ones(len(targets)),
+            'middle': torch.zeros(len(self.cameras), len(self.things), 3),
+            'folds': torch.zeros(len(self.things)),
+        }
+        for name, tensor in shapes.items():
+            self.register_buffer(name, tensor)
+        self.projection: Tensor
+        self.mean: Tensor
+        self.scale: Tensor
+        self.middle: Tensor
+        self.folds: Tensor
+        # What follows from the names alone is not kept with the weights.
+        row = {name: index for index, name in enumerate([*self.things, *self.pairs])}
+        order = [row[names[place // self.said]] * self.said + place % self.said for place in places]
+        where = {target: index for index, target in enumerate(targets)}
+        sources = [
+            [[where.get(f'{thing}.{frame}.{axis}', -1) for axis in AXES] for thing in self.things]
+            for frame in self.frames
+        ]
+        ends = [self._ends(pair) for pair in self.pairs]
+        self.arms = max(1, sum(what.endswith('yaw.cos') for what in said))
+        self.yaws = [(said.index(cos), said.index(f'{cos[:-3]}sin')) for cos in said if cos.endswith('yaw.cos')]
+        fixed = {
+            'places': torch.tensor(order),
+            'sources': torch.tensor(sources),
+            'ends': torch.tensor(ends).reshape(-1, 2),
+            'window': torch.stack(torch.meshgrid(grid, grid, indexing='xy'), -1),
+        }
+        for name, tensor in fixed.items():
+            self.register_buffer(name, tensor, persistent=False)
+        self.places: Tensor
+        self.sources: Tensor
+        self.ends: Tensor
+        self.window: Tensor
+
+    def _ends(self, pair: str) -> tuple[int, int]:
+        """Which things a pair consists of."""
+        task, _, names = pair.rpartition('/')
+        first, _, second = names.partition('-')
+        return self.things.index(f'{task}/{first}'), self.things.index(f'{task}/{second}')
+
+    def positions(self, predictions: Tensor) -> Tensor:
+        """Where each thing was first seen, in each camera's frame [m]: [B, cameras, things, 3]."""
+        metres = predictions * self.scale + self.mean
+        found = metres[:, self.sources.clamp_min(0)]
+        return torch.where(self.sources >= 0, found, self.middle)
+
+    def windows(self, image: Tensor, camera: int, positions: Tensor) -> Tensor:
+        """What of an image [B, 3, H, W] is around positions [B, n, 3]: [B × n, 3, PIXELS, PIXELS]."""
+        batch, count = positions.shape[:2]
+        projection = self.projection[camera]
+        x, y, depth = (positions @ projection[:, :3].T + projection[:, 3]).unbind(-1)
+        depth = depth.clamp_min(0.02)
+        middle = (torch.stack([x, y], -1) / depth[..., None]).clamp(-2, 2)
+        half = (projection[0, :3].norm() * RADIUS / depth).clamp_max(WIDEST)
+        grid = middle[:, :, None, None] + half[:, :, None, None, None] * self.window
+        grid = grid.view(batch, count * PIXELS, PIXELS, 2)
+        seen = functional.grid_sample(image, grid, padding_mode='border', align_corners=False)
+        return seen.view(batch, 3, count, PIXELS, PIXELS).transpose(1, 2).flatten(0, 1)
+
+    def headings(self, known: Tensor, things: Sequence[int], tools: Tensor) -> Tensor:
+        """How things are turned, [B, n, columns]: said in base_link, as a camera on a stand sees it, and carried over
+        into the frame of each tool. An angle counts as many times as there are turns after which its thing looks the same.
+
+        Args:
+            known: [B, n, KNOWN].
+            things: n numbers.
+            tools: [B, arms] rad, heading of each tool that points down.
+        """
+        x, y = self.heading(known).unbind(-1)
+        said = known.new_zeros(*known.shape[:2], self.said)
+        scales = torch.ones(len(self.things) + len(self.pairs), self.said, device=known.device)
+        scales = scales.flatten().index_copy(0, self.places, self.scale).view_as(scales)[list(things)]
+        for arm, (cos, sin) in enumerate(self.yaws):
+            angle = tools[:, arm, None] * self.folds[list(things)]
+            said[..., cos] = (x * angle.cos() + y * angle.sin()) / scales[:, cos]
+            said[..., sin] = (x * angle.sin() - y * angle.cos()) / scales[:, sin]
+        return said
+
+    def forward(
+        self,
+        images: Mapping[str, Tensor],
+        predictions: Tensor,
+        proprio: Tensor,
+        tools: Tensor,
+        of: str = '',
+        slip: float = 0.0,
+    ) -> Tensor:
+        """Corrected predictions [B, K].
+
+        Args:
+            images: camera to [B, H, W, 3], 0 to 255.
+            predictions: [B, K], normalised.
+            proprio: [B, P], normalised.
+            tools: [B, arms] rad, heading of each tool, see :func:`tool_headings`.
+            of: the task whose things are looked at, '' for all; the others keep their predictions.
+            slip: [m] standard deviation by which the windows miss, in training.
+        """
+        batch = len(predictions)
+        things = [i for i, name in enumerate(self.things) if not of or name.startswith(f'{of}/')]
+        pairs = [i for i, name in enumerate(self.pairs) if not of or name.startswith(f'{of}/')]
+        rows = len(self.things) + len(self.pairs)
+        table = predictions.new_zeros(batch, rows * self.said).index_copy(1, self.places, predictions)
+        table = table.view(batch, rows, self.said)
+        positions = self.positions(predictions)[:, :, things]
+        if slip:
+            positions = positions + slip * torch.randn_like(positions)
+        seen = []
+        for camera, name in enumerate(self.cameras):
+            image = images[name].movedim(-1, 1).to(predictions.dtype).div(127.5).sub(1.0)
+            seen.append(self.see(self.windows(image, camera, positions[:, camera])).view(batch, len(things), SEEN))
+        own = proprio[:, None].expand(-1, len(things), -1)
+        identity = self.identity[things].expand(batch, -1, -1)
+        known = self.know(torch.cat([table[:, things], own, identity, *seen], -1))
+        update = torch.zeros_like(table)
+        update[:, things] = (self.correct(known) + self.headings(known, things, tools)).to(update.dtype)
+        if pairs:
+            first, second = (self._slots(things)[self.ends[pairs, end]] for end in (0, 1))
+            shown = table[:, [len(self.things) + pair for pair in pairs]]
+            both = [shown, proprio[:, None].expand(-1, len(pairs), -1), known[:, first], known[:, second]]
+            update[:, [len(self.things) + pair for pair in pairs]] = self.compare(torch.cat(both, -1)).to(update.dtype)
+        return predictions + update.flatten(1)[:, self.places]
+
+    def _slots(self, things: Sequence[int]) -> Tensor:
+        """From a thing's number to its place among those looked at."""
+        slots = torch.full((len(self.things),), -1, dtype=torch.long, device=self.places.device)
+        slots[list(things)] = torch.arange(len(things), device=slots.device)
+        return slots

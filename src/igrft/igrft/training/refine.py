@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The second half of pretraining: second looks at what the trunk has found (:mod:`igrft.policies.glimpse`)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from igrft.policies.glimpse import AXES, Glimpses, Lens, tool_headings
+from igrft.policies.trunk import Trunk
+from igrft.training.scene_store import Scenes
+from igrft.training.shades import brightness
+
+FOREIGN = 0.15
+"""Share of the steps that look for another task's things, which are not there and are to stay at their mean."""
+LIGHT = 0.1
+"""Weight of such a step."""
+SLIP = 0.004
+"""[m] by which the windows miss: where the trunk has learned, it errs less than where it will be used."""
+
+
+@dataclass(frozen=True)
+class RefineConfig:
+    """How long and how."""
+
+    steps: int = 9000
+    batch: int = 128
+    learning_rate: float = 2e-3
+    seed: int = 0
+
+
+@torch.no_grad()
+def first_looks(trunk: Trunk, scenes: Scenes, batch: int = 128) -> Tensor:
+    """What the trunk predicts without second looks: [N, K]."""
+    parts = []
+    with torch.autocast('cpu', torch.bfloat16):
+        for begin in range(0, len(scenes.proprio), batch):
+            window = slice(begin, begin + batch)
+            images = {camera: torch.from_numpy(np.array(frames[window])) for camera, frames in scenes.images.items()}
+            features = trunk(images, torch.from_numpy(scenes.proprio[window]))
+            parts.append(trunk.predictions(features).float())
+    return torch.cat(parts)
+
+
+def blank(everything: Scenes, names: tuple[str, ...], lenses: Mapping[str, Lens], folds: Mapping[str, int]) -> Glimpses:
+    """Untrained second looks that know the targets' scales, and where the things are that never move.
+
+    Args:
+        everything: the scenes with all targets.
+        names: of the targets that the trunk predicts.
+        lenses: of the cameras.
+        folds: ``<task>/<thing>`` to the turns after which it looks the same.
+    """
+    looks = Glimpses(names, lenses, everything.proprio.shape[1])
+    means = dict(zip(everything.names, np.nanmean(everything.targets, 0).tolist(), strict=True))
+    spread = dict(zip(everything.names, np.nanstd(everything.targets, 0).tolist(), strict=True))
+    looks.mean.copy_(torch.tensor([means[name] for name in names]))
+    looks.scale.copy_(torch.tensor([spread[name] for name in names]).clamp_min(1e-3))
+    looks.folds.copy_(torch.tensor([float(folds[thing]) for thing in looks.things]))
+    middle = [[[means[f'{t}.{frame}.{axis}'] for axis in AXES] for t in looks.things] for frame in looks.frames]
+    looks.middle.copy_(torch.tensor(middle))
+    return looks
+
+
+def refine(trunk: Trunk, looks: Glimpses, scenes: Scenes, config: RefineConfig) -> Trunk:
+    """Train second looks on the scenes that a trunk was trained on; the trunk stays as it is.
+
+    Returns:
+        the trunk with them.
+
+    Raises:
+        RuntimeError: the training diverged.
+    """
+    torch.manual_seed(config.seed)
+    generator = torch.Generator().manual_seed(config.seed)
+    rng = np.random.default_rng(config.seed)
+    trunk = trunk.eval()
+    first = first_looks(trunk, scenes)
+    proprio = torch.from_numpy(scenes.proprio)
+    state, tools = trunk.normalised(proprio), tool_headings(proprio, looks.arms)
+    targets = torch.from_numpy(scenes.targets)
+    wanted = ((targets - looks.mean) / looks.scale).nan_to_num(0.0)
+    tasks = sorted({name.partition('/')[0] for name in looks.targets})
+    columns = {task: torch.tensor([name.startswith(f'{task}/') for name in looks.targets]) for task in tasks}
+    rows_of = {task: np.flatnonzero(~targets[:, columns[task]].isnan().all(1).numpy()) for task in tasks}
+    optimiser = torch.optim.AdamW(looks.parameters(), lr=config.learning_rate, weight_decay=1e-4, fused=True)
+    average = {name: tensor.clone() for name, tensor in looks.state_dict().items()}
+    begin = time.monotonic()
+    for step in range(config.steps):
+        for group in optimiser.param_groups:
+            rise = min(1.0, (step + 1) / 50)
+            group['lr'] = config.learning_rate * rise * (0.01 + 0.495 * (1 + math.cos(math.pi * step / config.steps)))
+        task = of = str(rng.choice(tasks))
+        if rng.random() < FOREIGN:
+            of = str(rng.choice(tasks))
+        rows = np.sort(rng.choice(rows_of[task], config.batch))
+        images = {
+            camera: brightness(torch.from_numpy(frames[rows]), generator) for camera, frames in scenes.images.items()
+        }
+        # In full precision: in half of it a window's edge is off by more than a pixel.
+        found = looks(images, first[rows], state[rows], tools[rows], of, SLIP)[:, columns[of]]
+        goal = wanted[rows][:, columns[of]] if of == task else torch.zeros_like(found)
+        loss = functional.smooth_l1_loss(found, goal, beta=0.1) * (1.0 if of == task else LIGHT)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(looks.parameters(), 1.0)
+        if not bool(norm.isfinite()):
+            raise RuntimeError(f'second looks, step {step}: the gradient is not finite')
+        optimiser.step()
+        with torch.no_grad():
+            for name, tensor in looks.state_dict().items():
+                average[name].lerp_(tensor, 1 - min(0.995, (1 + step) / (10 + step)))
+        if (step + 1) % 100 == 0 or step == 0:
+            passed = time.monotonic() - begin
+            rest = passed / (step + 1) * (config.steps - step - 1)
+            print(f'second looks {step + 1}/{config.steps}  loss {loss.item():.4f}  {rest:.0f} s to go', flush=True)
+    looks.load_state_dict(average)
+    trunk.glimpses = looks.eval()
+    return trunk

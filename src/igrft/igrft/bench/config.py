@@ -85,7 +85,7 @@ class ProfileConfig:
     """the first seed of the final evaluation; draw a fresh one for a final run"""
     scale: float = 1.0
     """of every number of episodes and rounds in the methods, to shrink a run; at least one each"""
-    cells: int = 8
+    cells: int = 16
     """simulated cells stepped in turn"""
     replan_steps: int = 2
     """executed steps after which a fresh chunk is asked for"""

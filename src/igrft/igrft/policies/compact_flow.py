@@ -42,7 +42,7 @@ class CompactFlowConfig:
     """width of the network that decides where to look"""
     latent: bool = False
     """whether the action expert also sees the trunk's latent state"""
-    width: int = 192
+    width: int = 128
     blocks: int = 3
     text: int = 16
     """floats of the encoded instruction"""

@@ -27,7 +27,9 @@ class StageConfig:
     """gradient steps of the critic; 0 trains no critic, and every step that may count counts 1"""
     critic_learning_rate: float = 1e-3
     mix: Mapping[str, float] = field(default_factory=lambda: {'demonstration': 1.0})
-    """share of a batch from demonstration, policy and human steps"""
+    """how often a step of a demonstration, of the policy and of a human is drawn, in proportion to one another"""
+    balanced: bool = False
+    """True: mix is what the groups have of a batch, however few their steps (1 : 1 as RLPD)"""
     weights: StepWeightConfig = StepWeightConfig()
     anchor: float = 0.0
     """κ of the proximal anchor to the SFT policy"""

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from igrft.episodes.sampler import ChunkSampler, chunk_rows, usable_prefix
+from igrft.episodes.sampler import ChunkSampler, Rows, chunk_rows, usable_prefix
 from igrft.method.critic import Critic, critic_loss
 from igrft.method.weights import effective_sample_size
 from igrft.policies.protocol import Batch, Policy
@@ -65,6 +67,14 @@ class CriticObjective:
         return StepResult(result.total, scalars, {'returns': returns})
 
 
+def shares(stage: StageConfig, groups: Mapping[str, Rows]) -> dict[str, float]:
+    """What each group has of a batch: of the union D_demo ∪ D_real every step is drawn as often as ``mix`` says.
+
+    Balanced groups would have some hundred corrected steps learned by heart: they make up a third of a batch then.
+    """
+    return {name: often * (1 if stage.balanced else len(groups.get(name, ()))) for name, often in stage.mix.items()}
+
+
 class PolicyObjective:
     """Weighted flow matching on chunks that begin at a step with a positive weight."""
 
@@ -86,7 +96,7 @@ class PolicyObjective:
         self.reference = reference
         positive = weights.numpy() > 0
         groups = {name: rows[positive[rows]] for name, rows in dataset.groups().items()}
-        self.sampler = ChunkSampler(groups, stage.mix, seed)
+        self.sampler = ChunkSampler(groups, shares(stage, groups), seed)
 
     def loss(self, step: int) -> StepResult:
         """The loss of a fresh batch."""

@@ -147,8 +147,8 @@ class Glimpses(nn.Module):
         return seen.view(batch, 3, count, PIXELS, PIXELS).transpose(1, 2).flatten(0, 1)
 
     def headings(self, known: Tensor, things: Sequence[int], tools: Tensor) -> Tensor:
-        """How things are turned, [B, n, columns]: said in base_link, as a camera on a stand sees it, and carried over
-        into the frame of each tool. An angle counts as many times as there are turns after which its thing looks the same.
+        """How things are turned, [B, n, columns]: said in base_link, as a camera on a stand sees it, and carried
+        into the frame of each tool. Of a thing that looks the same after so many turns, the angle counts so many times.
 
         Args:
             known: [B, n, KNOWN].

@@ -17,8 +17,9 @@ from safetensors.torch import load_file
 from igrft.config import as_dict, parse
 from igrft.training import checkpoint as checkpoints
 from igrft.training.checkpoint import CheckpointError
-from igrft.training.config import TrainingConfig
+from igrft.training.config import StageConfig, TrainingConfig
 from igrft.training.dataset import DataError
+from igrft.training.objectives import shares
 from igrft.training.stages import Progress, StageRequest, StageRun, Stopped
 from igrft.types import DecodedEpisode, Outcome
 
@@ -158,3 +159,10 @@ def test_damage_and_misfit_are_refused_by_file_and_field(
         checkpoints.load(path)
     with pytest.raises(CheckpointError, match='not a checkpoint'):
         checkpoints.load(path.parent)
+
+
+def test_every_step_of_the_union_is_drawn_as_often_as_the_mix_says() -> None:
+    groups = {'demonstration': np.arange(300), 'human': np.arange(20), 'policy': np.arange(0)}
+    stage = StageConfig(steps=1, mix={'demonstration': 1, 'policy': 1, 'human': 2})
+    assert shares(stage, groups) == {'demonstration': 300, 'policy': 0, 'human': 40}
+    assert shares(replace(stage, balanced=True), groups) == {'demonstration': 1, 'policy': 1, 'human': 2}

@@ -29,7 +29,7 @@ class StepWeightConfig:
     """weight of a human's step in a rollout: a demonstration where the policy needed one"""
     successes_only: bool = False
     """the policy's steps count only in episodes that succeeded"""
-    before_takeover: int = 4
+    before_takeover: int = 40
     """[steps] of the policy before a takeover that count nothing: they led to it"""
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from igrft.episodes.sampler import Rows, episode_ends
-from igrft.method.awr import before_takeover
+from igrft.method.awr import StepWeightConfig, before_takeover
 from igrft.policies.images import to_policy_size
 from igrft.policies.protocol import Inputs, Policy, PolicySpec
 from igrft.types import DecodedEpisode, Kind, Outcome, Source
@@ -102,7 +102,7 @@ class Dataset:
         episodes: Iterable[DecodedEpisode],
         policy: Policy,
         task: str = '',
-        before: int = 4,
+        before: int = StepWeightConfig.before_takeover,
         features: FeatureSource | None = None,
     ) -> Dataset:
         """Check and concatenate episodes.

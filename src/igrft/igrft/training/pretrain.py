@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pretrain the vision trunk of ``compact_flow`` on random scenes of the cell: ``python -m igrft.training.pretrain``.
 
-A vision-language-action model comes with a pretrained trunk; so does this one, one trunk for all tasks of a robot. The
-shipped weights were made by this command with its defaults.
+A vision-language-action model comes with a pretrained trunk; so does this one, one trunk for all tasks of a robot. How
+the shipped weights were made: ``docs/learning.md``.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -66,6 +67,6 @@ class Action(LaunchDescriptionEntity):
         else:
             future.add_done_callback(lambda _: context.emit_event_sync(event))
 
+    @abstractmethod
     def execute(self, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
         """Do it; return entities to visit next, or None."""
-        raise NotImplementedError(f'{type(self).__name__}.execute() is not implemented')

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from .launch_context import LaunchContext
 
 
-class LaunchDescriptionEntity:
+class LaunchDescriptionEntity(ABC):
     """A node of the tree that launching visits, depth first."""
 
     def describe(self) -> str:
@@ -28,9 +29,9 @@ class LaunchDescriptionEntity:
         """Return (condition, entities) for what is visited only on a condition."""
         return []
 
+    @abstractmethod
     def visit(self, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
         """Do what this entity is for and return what to visit next."""
-        raise NotImplementedError(f'{type(self).__name__}.visit() is not implemented')
 
     def get_asyncio_future(self) -> asyncio.Future[None] | None:
         """Return the future that ends when this entity is done, or None if it is done at once."""

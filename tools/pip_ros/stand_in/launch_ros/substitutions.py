@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +33,9 @@ class FindPackage(Substitution):
     def __init__(self, package: SomeSubstitutionsType) -> None:
         self.package = normalize_to_list_of_substitutions(package)
 
+    @abstractmethod
     def find(self, package_name: str) -> str:
         """Return the directory."""
-        raise NotImplementedError(f'{type(self).__name__}.find() is not implemented')
 
     def describe(self) -> str:
         package = ' + '.join(sub.describe() for sub in self.package)

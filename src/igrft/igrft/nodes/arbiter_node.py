@@ -17,6 +17,7 @@ from igrft.ros import messages, qos
 from igrft.ros.clocks import ControlClock
 from igrft.ros.control_outputs import ArbiterOutputs
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
+from igrft.ros.executor import event_driven
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
 from igrft.types import Kind, Mode
@@ -197,4 +198,4 @@ class ArbiterNode(Node):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return spin(ArbiterNode, argv, urgent=True)
+    return spin(ArbiterNode, argv, event_driven, urgent=True)

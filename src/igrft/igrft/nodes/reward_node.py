@@ -17,6 +17,7 @@ from igrft.reward.interaction import InteractionDetector
 from igrft.rollout.potential import PotentialTracker
 from igrft.ros import qos
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
+from igrft.ros.executor import event_driven
 from igrft.ros.messages import MessageError, image_array, nanoseconds_of, seconds_of
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
@@ -145,7 +146,7 @@ class RewardNode(Node):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return spin(RewardNode, argv)
+    return spin(RewardNode, argv, event_driven)
 
 
 if __name__ == '__main__':

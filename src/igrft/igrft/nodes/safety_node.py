@@ -20,6 +20,7 @@ from igrft.ros.clocks import ControlClock
 from igrft.ros.control_outputs import SafetyOutputs
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
 from igrft.ros.e_stop import EmergencyStop
+from igrft.ros.executor import event_driven
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
 from igrft.types import Source
@@ -193,4 +194,4 @@ class SafetyNode(Node):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return spin(SafetyNode, argv, urgent=True)
+    return spin(SafetyNode, argv, event_driven, urgent=True)

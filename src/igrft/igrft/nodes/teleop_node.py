@@ -19,6 +19,7 @@ from igrft.devices.mapping import TeleopConfig, TeleopMapper
 from igrft.ros import messages, qos
 from igrft.ros.clocks import ControlClock
 from igrft.ros.diagnostics import Diagnostics, Status
+from igrft.ros.executor import event_driven
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
 from igrft.types import TeleopInput
@@ -114,4 +115,4 @@ class TeleopNode(Node):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return spin(TeleopNode, argv)
+    return spin(TeleopNode, argv, event_driven)

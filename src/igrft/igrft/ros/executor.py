@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A single-threaded executor that sleeps until there is work."""
+"""Single-threaded executors that sleep until there is work."""
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import Any
 
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.context import Context
+from rclpy.executors import Executor, SingleThreadedExecutor
 
 
 class QuietExecutor(SingleThreadedExecutor):
@@ -36,3 +38,23 @@ class QuietExecutor(SingleThreadedExecutor):
             super().spin_once(timeout_sec)
         finally:
             self._spinner = None
+
+
+def event_driven(context: Context | None = None) -> Executor:
+    """For nodes of the control chain: rclpy's event-driven executor, or the quiet one where rclpy has none.
+
+    It is told of each message by the middleware and builds no wait set, which about halves what a callback costs. It
+    knows no guard conditions and does not resume a coroutine that awaits a future, so it is not for nodes with a
+    :class:`igrft.ros.mailbox.Mailbox` or with ``async`` callbacks.
+    """
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:  # before Jazzy's 7.1
+        return QuietExecutor(context=context)
+    return EventsExecutor(context=context)
+
+
+def settle() -> None:
+    """Take what was imported and built so far out of the collector's sight: its full rounds held ticks up."""
+    gc.collect()
+    gc.freeze()

@@ -53,7 +53,9 @@ ARGUMENTS: dict[str, Argument] = {
     ),
     'rtf': Argument('0', 'speed of the simulated cell: 1 real time, 4 four times, 0 lock-step (as fast as it goes)'),
     'use_sim_time': Argument(
-        'auto', 'time from the clock topic; auto: in the simulated cell', ('auto', 'true', 'false')
+        'auto',
+        'time from the clock topic; auto: in the simulated cell, except in real time (rtf:=1)',
+        ('auto', 'true', 'false'),
     ),
     'console': Argument('true', "serve the operator's web page", ('true', 'false')),
     'console_port': Argument('8080', 'port of the web page on the loopback address'),
@@ -147,7 +149,9 @@ def sim_time() -> ParameterValue:
                 value('use_sim_time'),
                 "' == 'auto' and '",
                 value('robot'),
-                "'.startswith('sim'))",
+                "'.startswith('sim') and float('",
+                value('rtf'),
+                "') != 1.0)",
             ]
         ),
         value_type=bool,

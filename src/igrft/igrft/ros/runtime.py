@@ -21,13 +21,17 @@ from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from igrft.ros.executor import QuietExecutor
+from igrft.ros.executor import QuietExecutor, settle
 from igrft.ros.lifecycle import Lifecycle
 
 EXPECTED = (ValueError, OSError, RuntimeError, KeyError, ImportError)
 """Errors whose text tells the user enough; anything else is a defect and comes with its traceback."""
+TURN = 1.0
+"""[s] at most between two looks at whether to end; a signal makes it sooner."""
+REALTIME = 50
+"""SCHED_FIFO priority of the control chain, as ros2_control's, where the system grants it (RLIMIT_RTPRIO)."""
 URGENT = -15
-"""Nice value of the control chain, where the system lets a process take it."""
+"""Its nice value where only that is allowed (RLIMIT_NICE)."""
 
 
 def spin(
@@ -47,14 +51,14 @@ def spin(
     Returns:
         The exit code: 0 after an orderly end, 1 after an error.
     """
-    allowed = not urgent or _go_first()
+    denied = _go_first() if urgent else ''
     rclpy.init(args=list(argv) if argv is not None else None, signal_handler_options=SignalHandlerOptions.NO)
     node: Node | None = None
     try:
         with _Signals() as signals:
             node = factory()
-            if not allowed:
-                node.get_logger().info(f'runs without nice {URGENT}; to allow it, raise RLIMIT_NICE (ulimit -e)')
+            if denied:
+                node.get_logger().info(denied)
             if isinstance(node, Lifecycle) and not signals.stopped.is_set():
                 node.autostart()
             _spin(node, executor(), signals)
@@ -72,22 +76,32 @@ def spin(
         _leave(node)
 
 
-def _go_first() -> bool:
-    """Take :data:`URGENT`, before ROS starts its threads, which inherit it; False where the system forbids it."""
+def _go_first() -> str:
+    """Take :data:`REALTIME`, else :data:`URGENT`, before ROS starts its threads, which inherit it.
+
+    Returns:
+        What was denied and how to allow it; empty where nothing was.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REALTIME))
+        return ''
+    except PermissionError:
+        denied = f'runs without real-time priority; to allow it, set RLIMIT_RTPRIO to {REALTIME} (ulimit -r)'
     try:
         os.setpriority(os.PRIO_PROCESS, 0, URGENT)
     except PermissionError:
-        return False
-    return True
+        denied += f' or at least RLIMIT_NICE (ulimit -e) for nice {URGENT}'
+    return denied
 
 
 def _spin(node: Node, executor: Executor, signals: _Signals) -> None:
+    settle()
     executor.add_node(node)
     # A task that does nothing makes a waiting spin_once return, so that `stopped` is looked at.
     signals.serve(lambda: executor.create_task(lambda: None))
     try:
         while rclpy.ok() and not signals.stopped.is_set():
-            executor.spin_once()
+            executor.spin_once(timeout_sec=TURN)
     finally:
         executor.remove_node(node)
 

@@ -9,7 +9,7 @@ from rclpy.task import Future
 from std_msgs.msg import Bool
 
 from igrft.ros import qos
-from igrft.ros.executor import QuietExecutor
+from igrft.ros.executor import QuietExecutor, event_driven
 
 
 def turns(executor, count: int) -> int:
@@ -27,7 +27,7 @@ def turns(executor, count: int) -> int:
     return seen[0]
 
 
-@pytest.fixture(params=[QuietExecutor, SingleThreadedExecutor], ids=['quiet', 'rclpy'])
+@pytest.fixture(params=[QuietExecutor, SingleThreadedExecutor, event_driven], ids=['quiet', 'rclpy', 'events'])
 def executor(request, context):
     made = request.param(context=context)
     yield made
@@ -72,6 +72,7 @@ def test_what_a_callback_adds_is_served(executor, node_with) -> None:
     assert set(map(type, heard)) == {str, Bool}
 
 
+@pytest.mark.parametrize('executor', [QuietExecutor, SingleThreadedExecutor], indirect=True)
 def test_a_waiting_coroutine_goes_on(executor, node_with) -> None:
     node, future, steps = node_with(), Future(), []
     executor.add_node(node)

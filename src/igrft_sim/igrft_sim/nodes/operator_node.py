@@ -18,6 +18,7 @@ from igrft.config import RobotConfig, named
 from igrft.control.inputs import hold_action
 from igrft.episodes.topics import ee_pose_topics, gripper_joints
 from igrft.ros.diagnostics import Diagnostics, Status
+from igrft.ros.executor import event_driven
 from igrft.ros.messages import MessageError, nanoseconds_of, seconds_of, teleop_msg
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.qos import COMMAND, EVENT, LATCHED, SENSOR, create_publisher, create_subscription
@@ -196,7 +197,7 @@ class OperatorNode(Node):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return spin(OperatorNode, argv)
+    return spin(OperatorNode, argv, event_driven)
 
 
 if __name__ == '__main__':

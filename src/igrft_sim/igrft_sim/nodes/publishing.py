@@ -29,11 +29,12 @@ class CellPublisher:
     Args:
         node: owns the publishers.
         robot: cameras, joint names and frames.
+        clock: the cell's time is everybody's: publish `/clock`.
     """
 
-    def __init__(self, node: Node, robot: RobotConfig) -> None:
+    def __init__(self, node: Node, robot: RobotConfig, clock: bool = True) -> None:
         self._robot = robot
-        self._clock = node.create_publisher(Clock, '/clock', QoSProfile(depth=10))
+        self._clock = node.create_publisher(Clock, '/clock', QoSProfile(depth=10)) if clock else None
         self._joints = create_publisher(node, JointState, 'joint_states', SENSOR)
         self._tools = [create_publisher(node, PoseStamped, topic, SENSOR) for topic in ee_pose_topics(robot)]
         self._task = create_publisher(node, TaskState, 'task_state', EVENT)
@@ -48,11 +49,11 @@ class CellPublisher:
                 self._masks[camera.name] = create_publisher(node, Image, f'{topic}/robot_mask', IMAGE)
         self._sent: list[tuple[Publisher, Any]] = []
 
-    def begin(self, cell: Cell) -> Time:
-        """A new tick: publish the clock and forget the last tick. Returns the stamp."""
+    def begin(self, stamp: Time) -> Time:
+        """A new tick: publish the clock, where time is simulated, and forget the last tick. Returns the stamp."""
         self._sent.clear()
-        stamp = messages.time_msg(cell.time)
-        self._send(self._clock, Clock(clock=stamp))
+        if self._clock is not None:
+            self._send(self._clock, Clock(clock=stamp))
         return stamp
 
     def state(self, cell: Cell, stamp: Time) -> None:

@@ -3,25 +3,28 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from builtin_interfaces.msg import Time
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectory
 
 from igrft.config import ConfigError, RobotConfig, named
 from igrft.ros.diagnostics import Diagnostics, Status
+from igrft.ros.executor import event_driven
 from igrft.ros.messages import MessageError, nanoseconds_of, time_msg
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.qos import COMMAND, LATCHED, create_subscription
 from igrft.ros.runtime import spin
 from igrft_msgs.msg import EpisodeStatus, GripperCommand
 from igrft_msgs.srv import ResetCell
-from igrft_sim.cell import Cell
+from igrft_sim.cell import RESET_PAUSE, Cell
 from igrft_sim.nodes.commands import Commands
 from igrft_sim.nodes.publishing import CellPublisher
 from igrft_sim.pacing import Pacer
@@ -43,18 +46,25 @@ class Parameters(Common):
 
 
 class SimNode(Node):
-    """Takes the place of robot and cameras. Time is the cell's own."""
+    """Takes the place of robot and cameras.
+
+    Time is the cell's own, and everybody's by `/clock`. In real time without ``use_sim_time`` it is the system's, as it
+    is on a robot; a reset then takes a moment in which nothing is published, so that stamps jump there, too.
+    """
 
     def __init__(self) -> None:
         super().__init__('sim_node')
         self.parameters = declare(self, Parameters)
         self._lockstep = self.parameters.lockstep or self.parameters.rtf == 0.0
         self._robot = named('robots', self.parameters.robot, RobotConfig)
+        self._wall = not self._lockstep and not self.get_parameter('use_sim_time').value
+        if self._wall and self.parameters.rtf != 1.0:
+            raise ConfigError(f'sim_node: rtf {self.parameters.rtf:g} needs use_sim_time: the system clock has speed 1')
         self._policy_dt = 1.0 / self._robot.policy_rate
         self._control_dt = 1.0 / self._robot.control_rate
         self._task = self.parameters.task
         self._cell = self._build(self._task, self.parameters.seed)
-        self._publisher = CellPublisher(self, self._robot)
+        self._publisher = CellPublisher(self, self._robot, clock=not self._wall)
         self._recording = self._waits_for_first = False
         arms, joints = self._robot.arms, self._robot.joints
         self._commands = Commands(joints, len(arms))
@@ -79,6 +89,7 @@ class SimNode(Node):
         self._published = time.monotonic()
         rate = self._robot.control_rate * self.parameters.rtf
         self._pacer = Pacer(rate)
+        self._resume = -math.inf
         period, work = (REPEAT_IDLE, self._repeat) if self._lockstep else (1 / rate, self._catch_up)
         # its own time can not wait for the clock that it publishes
         self.create_timer(period, work, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -93,8 +104,11 @@ class SimNode(Node):
         names = [camera.name for camera in self._robot.cameras]
         return Cell(make_task(task), cameras=names, seed=seed, robot=self._robot)
 
+    def _stamp(self) -> Time:
+        return self.get_clock().now().to_msg() if self._wall else time_msg(self._cell.time)
+
     def _now(self) -> int:
-        return nanoseconds_of(time_msg(self._cell.time))
+        return nanoseconds_of(self._stamp())
 
     def _on_command(self, take: Callable[[Any], None], message: Any) -> None:
         try:
@@ -115,7 +129,7 @@ class SimNode(Node):
 
     def _tick(self) -> None:
         """Publish everything, one stamp."""
-        stamp = self._publisher.begin(self._cell)
+        stamp = self._publisher.begin(self._stamp())
         self._publisher.images(self._cell, stamp, self._robot.cameras)
         self._publisher.state(self._cell, stamp)
         self._publisher.task_state(self._cell, stamp)
@@ -132,13 +146,15 @@ class SimNode(Node):
     # Real time and N times as fast
 
     def _catch_up(self) -> None:
-        for _ in range(self._pacer.due()):
-            self._slice()
+        due = self._pacer.due()
+        if time.monotonic() >= self._resume:
+            for _ in range(due):
+                self._slice()
 
     def _slice(self) -> None:
         """One control period, with whatever command there is."""
         self._cell.advance(self._commands.target, self._commands.openings, self._control_dt)
-        stamp = self._publisher.begin(self._cell)
+        stamp = self._publisher.begin(self._stamp())
         self._publisher.state(self._cell, stamp)
         cameras = [camera for camera in self._robot.cameras if self._due(camera.rate)]
         self._publisher.images(self._cell, stamp, cameras)
@@ -175,8 +191,10 @@ class SimNode(Node):
         self._commands.restart(self._cell.joint_target, self._now())
         if self._lockstep:
             self._tick()
+        if self._wall:
+            self._resume = time.monotonic() + RESET_PAUSE
         response.success = True
-        response.stamp = time_msg(self._cell.time)
+        response.stamp = self._stamp()
         response.instruction = self._cell.task.config.instruction
         return response
 
@@ -190,7 +208,7 @@ class SimNode(Node):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return spin(SimNode, argv, urgent=True)
+    return spin(SimNode, argv, event_driven)
 
 
 if __name__ == '__main__':

@@ -16,6 +16,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from igrft.config import ConfigError, RobotConfig, named, nearest
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
+from igrft.ros.executor import event_driven
 from igrft.ros.messages import MessageError, nanoseconds_of
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.qos import COMMAND, LATCHED, SENSOR, create_publisher, create_subscription
@@ -166,7 +167,7 @@ class SimServoNode(Node):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return spin(SimServoNode, argv, urgent=True)
+    return spin(SimServoNode, argv, event_driven, urgent=True)
 
 
 if __name__ == '__main__':

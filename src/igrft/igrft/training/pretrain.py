@@ -8,7 +8,6 @@ the shipped weights were made: ``docs/learning.md``.
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import tempfile
 import time
@@ -23,6 +22,7 @@ from torch.nn import functional
 
 from igrft.policies.pretrained import WEIGHTS, load_trunk, save_trunk
 from igrft.policies.trunk import Trunk, TrunkConfig
+from igrft.training.descent import Descent
 from igrft.training.lenses import lenses_of
 from igrft.training.refine import RefineConfig, blank, refine
 from igrft.training.scene_store import Order, Scenes, collect, make_cell
@@ -95,13 +95,8 @@ def pretrain(
     present = ~targets.isnan()
     wanted = ((targets - mean) / scale).nan_to_num(0.0)
     trunk.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(trunk.parameters(), lr=config.learning_rate, weight_decay=1e-4)
-    average = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
-    begin = time.monotonic()
-    for step in range(config.steps):
-        for group in optimiser.param_groups:
-            rise = min(1.0, (step + 1) / 100)
-            group['lr'] = config.learning_rate * rise * (0.01 + 0.495 * (1 + math.cos(math.pi * step / config.steps)))
+    descent = Descent(trunk, config.learning_rate, config.steps, 100, 'trunk')
+    for _ in range(config.steps):
         rows = torch.randint(0, len(wanted), (config.batch,), generator=generator)
         # files are read faster from front to back
         rows = rows.sort().values
@@ -112,20 +107,8 @@ def pretrain(
         found = trunk.predictions(features).float()
         each = functional.smooth_l1_loss(found, wanted[rows].to(device), beta=0.1, reduction='none')
         loss = (each * loss_weights(present[rows]).to(device)).sum(1).mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(trunk.parameters(), 1.0)
-        if not bool(norm.isfinite()):
-            raise RuntimeError(f'step {step}: the gradient is not finite; try another width, or fewer threads')
-        optimiser.step()
-        with torch.no_grad():
-            for name, tensor in trunk.state_dict().items():
-                average[name].lerp_(tensor, 1 - min(0.995, (1 + step) / (10 + step)))
-        if (step + 1) % 100 == 0 or step == 0:
-            passed = time.monotonic() - begin
-            rest = passed / (step + 1) * (config.steps - step - 1)
-            print(f'step {step + 1}/{config.steps}  loss {loss.item():.4f}  {rest:.0f} s to go', flush=True)
-    trunk.load_state_dict(average)
+        descent.step(loss)
+    descent.finish()
     return trunk, evaluate(trunk, test, mean, scale)
 
 

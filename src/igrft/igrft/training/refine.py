@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +13,7 @@ from torch.nn import functional
 
 from igrft.policies.glimpse import AXES, Glimpses, Lens, tool_headings
 from igrft.policies.trunk import Trunk
+from igrft.training.descent import Descent
 from igrft.training.scene_store import Scenes
 from igrft.training.shades import brightness
 
@@ -90,13 +89,8 @@ def refine(trunk: Trunk, looks: Glimpses, scenes: Scenes, config: RefineConfig) 
     tasks = sorted({name.partition('/')[0] for name in looks.targets})
     columns = {task: torch.tensor([name.startswith(f'{task}/') for name in looks.targets]) for task in tasks}
     rows_of = {task: np.flatnonzero(~targets[:, columns[task]].isnan().all(1).numpy()) for task in tasks}
-    optimiser = torch.optim.AdamW(looks.parameters(), lr=config.learning_rate, weight_decay=1e-4, fused=True)
-    average = {name: tensor.clone() for name, tensor in looks.state_dict().items()}
-    begin = time.monotonic()
-    for step in range(config.steps):
-        for group in optimiser.param_groups:
-            rise = min(1.0, (step + 1) / 50)
-            group['lr'] = config.learning_rate * rise * (0.01 + 0.495 * (1 + math.cos(math.pi * step / config.steps)))
+    descent = Descent(looks, config.learning_rate, config.steps, 50, 'second looks')
+    for _ in range(config.steps):
         task = of = str(rng.choice(tasks))
         if rng.random() < FOREIGN:
             of = str(rng.choice(tasks))
@@ -108,19 +102,7 @@ def refine(trunk: Trunk, looks: Glimpses, scenes: Scenes, config: RefineConfig) 
         found = looks(images, first[rows], state[rows], tools[rows], of, SLIP)[:, columns[of]]
         goal = wanted[rows][:, columns[of]] if of == task else torch.zeros_like(found)
         loss = functional.smooth_l1_loss(found, goal, beta=0.1) * (1.0 if of == task else LIGHT)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(looks.parameters(), 1.0)
-        if not bool(norm.isfinite()):
-            raise RuntimeError(f'second looks, step {step}: the gradient is not finite')
-        optimiser.step()
-        with torch.no_grad():
-            for name, tensor in looks.state_dict().items():
-                average[name].lerp_(tensor, 1 - min(0.995, (1 + step) / (10 + step)))
-        if (step + 1) % 100 == 0 or step == 0:
-            passed = time.monotonic() - begin
-            rest = passed / (step + 1) * (config.steps - step - 1)
-            print(f'second looks {step + 1}/{config.steps}  loss {loss.item():.4f}  {rest:.0f} s to go', flush=True)
-    looks.load_state_dict(average)
+        descent.step(loss)
+    descent.finish()
     trunk.glimpses = looks.eval()
     return trunk

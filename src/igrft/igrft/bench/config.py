@@ -85,6 +85,8 @@ class ProfileConfig:
     """the first seed of the final evaluation; draw a fresh one for a final run"""
     scale: float = 1.0
     """of every number of episodes and rounds in the methods, to shrink a run; at least one each"""
+    demonstration_scale: float = 1.0
+    """of every number of demonstrations on top, at least one each: how few are few depends on the task"""
     cells: int = 16
     """simulated cells stepped in turn"""
     replan_steps: int = 2
@@ -103,8 +105,8 @@ class ProfileConfig:
     def __post_init__(self) -> None:
         if self.seeds < 1 or self.episodes < 1 or self.cells < 1:
             raise ValueError('seeds, episodes and cells must be at least 1')
-        if not 0 < self.scale <= 1:
-            raise ValueError('scale must lie in (0, 1]')
+        if not (0 < self.scale <= 1 and 0 < self.demonstration_scale <= 1):
+            raise ValueError('scale and demonstration_scale must lie in (0, 1]')
         if self.evaluation_seed < self.seeds * SPAN:
             raise ValueError(
                 f'evaluation_seed must be at least {self.seeds * SPAN}, above every seed that is trained on'

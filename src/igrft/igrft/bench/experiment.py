@@ -115,7 +115,7 @@ class Experiment:
             return [records.load(path) for path in paths.values()]
 
     def _demonstrations(self) -> list[Record]:
-        count = self._count(self.method.demonstrations)
+        count = max(1, round(self._count(self.method.demonstrations) * self.profile.demonstration_scale))
         found = self._episodes(Kind.DEMONSTRATION, self.job.seeds(DEMONSTRATIONS, count))
         good = [record for record in found if record.success]
         self.tally.demos = len(good)

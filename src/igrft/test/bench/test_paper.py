@@ -94,6 +94,8 @@ def test_profiles_name_known_methods() -> None:
         assert set(named('bench', profile, ProfileConfig).methods) <= known
     with pytest.raises(ConfigError, match='scale'):
         named('bench', 'smoke', ProfileConfig, ['scale=2'])
+    with pytest.raises(ConfigError, match='demonstration_scale'):
+        named('bench', 'smoke', ProfileConfig, ['demonstration_scale=0'])
 
 
 def test_differences_are_paired_episode_by_episode() -> None:

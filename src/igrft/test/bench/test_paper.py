@@ -90,7 +90,7 @@ def test_every_shipped_method_is_sound(name: str) -> None:
 
 def test_profiles_name_known_methods() -> None:
     known = set(METHODS)
-    for profile in ('full', 'quick', 'smoke'):
+    for profile in ('full', 'lean', 'quick', 'smoke'):
         assert set(named('bench', profile, ProfileConfig).methods) <= known
     with pytest.raises(ConfigError, match='scale'):
         named('bench', 'smoke', ProfileConfig, ['scale=2'])

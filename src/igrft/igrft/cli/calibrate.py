@@ -99,7 +99,8 @@ def intrinsics(
     _tell_views(result.view_errors, looked)
     k, s = result.calibration.k, result.spread
     out.print(
-        f'fx {k[0]:.2f} ± {s[0]:.2f}  fy {k[4]:.2f} ± {s[1]:.2f}  cx {k[2]:.2f} ± {s[2]:.2f}  cy {k[5]:.2f} ± {s[3]:.2f} px'
+        f'fx {k[0]:.2f} ± {s[0]:.2f}  fy {k[4]:.2f} ± {s[1]:.2f}  '
+        f'cx {k[2]:.2f} ± {s[2]:.2f}  cy {k[5]:.2f} ± {s[3]:.2f} px'
     )
     out.print(
         f'reprojection error {result.error:.3f} px RMS over {len(sightings)} views → {escape(str(out_file))}',

@@ -74,7 +74,8 @@ def _graph(
     heard = listen(specs, seconds, namespace)
     if not heard.nodes:
         yield error('graph', namespace or '/', 'no node of any kind is heard of',
-                    'start the launch file first; same ROS_DOMAIN_ID, ROS_AUTOMATIC_DISCOVERY_RANGE and RMW_IMPLEMENTATION')  # fmt: skip
+                    'start the launch file first; ROS_DOMAIN_ID, ROS_AUTOMATIC_DISCOVERY_RANGE and RMW_IMPLEMENTATION '
+                    'must be the same in both terminals')  # fmt: skip
         return
     yield ok('graph', namespace or '/', f'{len(heard.nodes)} nodes')
     yield from check_streams(heard.topics, robot.joints, seconds, max_skew)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `igrft` command: what works on recorded episodes, cameras, and measuring. Running and training are launch files."""
+"""The `igrft` command: recorded episodes, cameras, checks, measuring. Running and training are launch files."""
 
 from __future__ import annotations
 

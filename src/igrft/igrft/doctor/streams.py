@@ -171,8 +171,8 @@ def check_stamps(stream: Heard) -> Iterator[Finding]:
     elif age > STALE:
         yield error(
             'stamps', name, f'messages are {age:.2f} s old when they arrive',
-            'synchronise the clocks (chrony) if another machine stamps; else shorten the queue before the stamp, or set '
-            'use_sim_time alike everywhere',
+            'synchronise the clocks (chrony) if another machine stamps; else shorten the queue before the stamp, or '
+            'set use_sim_time alike everywhere',
         )  # fmt: skip
     elif age < -FUTURE:
         yield error(
@@ -228,7 +228,7 @@ def check_qos(stream: Heard) -> Iterator[Finding]:
             'qos', stream.spec.name,
             f'nothing passes from {mismatch.publisher.node} ({mismatch.publisher.qos}) to {mismatch.subscription.node} '
             f'({mismatch.subscription.qos}): {mismatch.policy}',
-            f'let {mismatch.publisher.node} offer what is asked for (a qos_overrides parameter of its node, or its driver\'s own)',
+            f'let {mismatch.publisher.node} offer what is asked for (its qos_overrides parameters, or its own)',
         )  # fmt: skip
 
 
@@ -293,5 +293,5 @@ def check_tree(transforms: Mapping[str, str], base: str, frames: Sequence[str]) 
         if at == base:
             yield ok('frames', frame, f"hangs on '{base}' in tf")
         else:
-            yield warn('frames', frame, f"tf has no way to '{base}'; it ends at '{at}'",
-                       'igrft calibrate extrinsics, then publish its result with static_transform_publisher')  # fmt: skip
+            remedy = 'igrft calibrate extrinsics, then publish its result with static_transform_publisher'
+            yield warn('frames', frame, f"tf has no way to '{base}'; it ends at '{at}'", remedy)

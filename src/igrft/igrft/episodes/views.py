@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Views for a calibration: images, with the tool's pose where it is needed, from a folder or from a bag.
 
-A folder holds images and, for extrinsics, ``views.yaml``: a list of ``{image, tool_pose: [x, y, z, qw, qx, qy, qz]}`` or
-``{image, joints: {name: position}}``. A bag is any rosbag2 directory (MCAP) with an image topic and ``ee_pose`` or
+A folder holds images and, for extrinsics, ``views.yaml``: a list of ``{image, tool_pose: [x, y, z, qw, qx, qy, qz]}``
+or ``{image, joints: {name: position}}``. A bag is any rosbag2 directory (MCAP) with an image topic and ``ee_pose`` or
 ``joint_states``; of it, moments in which the arm stands still are taken.
 """
 
@@ -77,7 +77,8 @@ def read_folder(folder: Path, of_joints: Callable[[dict[str, float]], Float64] |
         pairs = [(folder / str(entry['image']), _pose(entry, of_joints)) for entry in entries]
     except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         raise EpisodeError(
-            f'{listed}: must be a list of image with tool_pose [x, y, z, qw, qx, qy, qz] or joints {{name: position}}: {error}'
+            f'{listed}: must be a list of image with tool_pose [x, y, z, qw, qx, qy, qz] or joints '
+            f'{{name: position}}: {error}'
         ) from error
     for path, pose in pairs:
         yield TakenView(path.name, _image(path), pose)

@@ -11,7 +11,7 @@ import cv2
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from igrft.config import ConfigError, RobotConfig, TaskConfig, named
+from igrft.config import RobotConfig, TaskConfig, named
 from igrft.episodes.topics import grid_camera, image_topic, mask_topic
 from igrft.reward.hybrid import HybridConfig
 from igrft.reward.interaction import InteractionDetector
@@ -19,8 +19,8 @@ from igrft.rollout.potential import PotentialTracker
 from igrft.ros import qos
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
 from igrft.ros.messages import MessageError, image_array, nanoseconds_of, seconds_of
-from igrft.ros.parameters import Common, declare, parameter
-from igrft.ros.robot_masks import UrdfMasks
+from igrft.ros.parameters import declare, parameter
+from igrft.ros.robot_masks import MaskParameters, UrdfMasks
 from igrft.ros.runtime import spin
 from igrft.types import UInt8
 from igrft_msgs.msg import EpisodeStatus, Interaction, Reward, SubtaskMark, TeleopEvent
@@ -30,25 +30,8 @@ KEPT = 8
 
 
 @dataclass(frozen=True)
-class Parameters(Common):
+class Parameters(MaskParameters):
     reward: str = parameter('hybrid', 'name or path of a config/reward file')
-    mask: str = parameter(
-        'segmentation',
-        'where the robot mask is from: segmentation (camera/<name>/robot_mask, as the cell publishes it), urdf (drawn from '
-        'the robot description at the measured joints) or topic (mask_topic); the last two are published as robot_mask',
-        choices=('segmentation', 'urdf', 'topic'),
-    )
-    mask_topic: str = parameter('', 'mono8 masks, non-zero where the robot is, with the stamps of the images')
-    urdf: str = parameter('', 'robot description for mask urdf: a file, or package://<package>/<path>')
-    extrinsics: str = parameter('', "name or path of a config/extrinsics file, the global camera's, for mask urdf")
-    mask_geometry: str = parameter('collision', 'shapes of the URDF that are drawn', choices=('collision', 'visual'))
-    mask_dilation: float = parameter(
-        1.0,
-        "growth of the drawn mask at the image's own size: lag and calibration errors",
-        unit='px',
-        minimum=0.0,
-        maximum=50.0,
-    )
 
 
 class RewardNode(Node):
@@ -61,8 +44,6 @@ class RewardNode(Node):
         self.robot = named('robots', self.p.robot, RobotConfig)
         self.config = named('reward', self.p.reward, HybridConfig)
         self.camera = grid_camera(self.robot)
-        if (self.p.mask == 'topic') != bool(self.p.mask_topic):
-            raise ConfigError("mask 'topic' and mask_topic belong together")
         self._has_mask = self.p.mask == 'topic' or any(
             c.robot_mask for c in self.robot.cameras if c.name == self.camera
         )
@@ -85,17 +66,7 @@ class RewardNode(Node):
         if self.p.mask == 'topic':
             self._republished = qos.create_publisher(self, Image, mask_topic(self.camera), qos.IMAGE)
         if self.p.mask == 'urdf':
-            self._drawn = UrdfMasks(
-                self,
-                self.robot,
-                self.camera,
-                urdf=self.p.urdf,
-                extrinsics=self.p.extrinsics,
-                geometry=self.p.mask_geometry,
-                dilation=self.p.mask_dilation,
-                on_mask=self._advance,
-                on_problem=self._tell,
-            )
+            self._drawn = UrdfMasks(self, self.robot, self.camera, self.p, self._advance, self._tell)
         elif self._has_mask:
             subscribe(self, Image, self.p.mask_topic or mask_topic(self.camera), self._on_mask, qos.IMAGE)
         self._diagnostics = Diagnostics(self, self.robot.name, {'interaction': self._health})

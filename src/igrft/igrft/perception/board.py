@@ -68,7 +68,8 @@ class Board:
         needed = config.columns * config.rows // (2 if config.kind == 'charuco' else 1)
         if needed > len(self._dictionary.bytesList):
             raise CalibrationError(
-                f'the board has {needed} markers, dictionary {config.dictionary or usual} {len(self._dictionary.bytesList)}'
+                f'the board has {needed} markers, '
+                f'dictionary {config.dictionary or usual} {len(self._dictionary.bytesList)}'
             )
         if config.kind == 'charuco':
             self._board: Any = cv2.aruco.CharucoBoard(size, config.square, config.marker, self._dictionary)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pixels of an image message in any colour encoding as RGB, without ROS. Layouts: ``sensor_msgs/image_encodings.hpp``."""
+"""Image messages in any colour encoding as RGB, without ROS. Layouts: ``sensor_msgs/image_encodings.hpp``."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def check(image: ImageMessage, where: str) -> None:
     """
     if image.encoding not in LAYOUTS:
         raise EncodingError(
-            f"{where}: encoding '{image.encoding}' is no colour image igrft can read; {nearest(image.encoding, LAYOUTS)}"
+            f"{where}: encoding '{image.encoding}' is no colour image; {nearest(image.encoding, LAYOUTS)}"
         )
     kind, channels = LAYOUTS[image.encoding]
     height, width, step = image.height, image.width, image.step

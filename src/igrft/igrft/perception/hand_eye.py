@@ -108,7 +108,7 @@ def _refuse_degenerate(tools: Sequence[Float64]) -> None:
 
 
 def _closed_form(boards: Sequence[Float64], references: Sequence[Float64]) -> tuple[Float64, Float64]:
-    """``reference_from_camera`` and ``world_from_board``, by OpenCV from ``camera_from_board`` and ``world_from_reference``."""
+    """``reference_from_camera`` and ``world_from_board``, from ``camera_from_board`` and ``world_from_reference``."""
     back = [inverse(reference) for reference in references]
     turn_bw, shift_bw, turn_gc, shift_gc = cv2.calibrateRobotWorldHandEye(
         [b[:3, :3] for b in boards],
@@ -147,10 +147,10 @@ def _refine(
     damping, now = 1e-3, errors(np.zeros(12))
     normal = np.eye(12)
     for _ in range(30):
-        nudges = 1e-6 * np.eye(12)
+        nudges: list[Float64] = [np.asarray(1e-6 * row) for row in np.eye(12)]
         jacobian = np.stack([(errors(nudge) - errors(-nudge)) / 2e-6 for nudge in nudges], 1)
         normal, gradient = jacobian.T @ jacobian, jacobian.T @ now
-        step = -np.linalg.solve(normal + damping * np.diag(np.diag(normal) + 1e-12), gradient)
+        step: Float64 = -np.linalg.solve(normal + damping * np.diag(np.diag(normal) + 1e-12), gradient)
         trial = errors(step)
         better = float(now @ now - trial @ trial)
         if better <= 0:

@@ -25,7 +25,7 @@ WORST_ERROR = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Intrinsics:
-    """The result: reprojection errors are RMS [px], over all corners and by view; spread is the 1-sigma of fx, fy, cx, cy [px]."""
+    """Reprojection errors are RMS [px], over all corners and by view; spread is the 1-sigma of fx, fy, cx, cy [px]."""
 
     calibration: Calibration
     error: float
@@ -75,16 +75,16 @@ def calibrate_intrinsics(sightings: Sequence[Sighting], width: int, height: int)
         )
     found = Calibration(width, height, tuple(map(float, matrix.ravel())), tuple(map(float, distortion.ravel())))
     residuals = [project(s.points, p, found) - s.pixels for s, p in zip(sightings, poses, strict=True)]
-    error = rms(np.concatenate(residuals))
-    if not error <= WORST_ERROR:
+    total = rms(np.concatenate(residuals))
+    if not total <= WORST_ERROR:
         worst = max(zip(map(rms, residuals), (s.name for s in sightings), strict=True))
         raise CalibrationError(
-            f'the reprojection error is {error:.2f} px, at most {WORST_ERROR:g} can be right; worst is {worst[1]} with '
+            f'the reprojection error is {total:.2f} px, at most {WORST_ERROR:g} can be right; worst is {worst[1]} with '
             f"{worst[0]:.2f} px; check the board's columns and rows, and that all images are this camera's"
         )
     errors = {s.name: rms(r) for s, r in zip(sightings, residuals, strict=True)}
     fx, fy, cx, cy = (float(v) for v in np.ravel(spread)[:4])
-    return Intrinsics(found, error, errors, (fx, fy, cx, cy))
+    return Intrinsics(found, total, errors, (fx, fy, cx, cy))
 
 
 def _tilt(board: np.ndarray) -> np.ndarray:

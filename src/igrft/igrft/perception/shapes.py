@@ -54,7 +54,7 @@ def points_of(shape: Shape) -> Points:
 
 def _circle(radius: float) -> Float64:
     angles = np.arange(AROUND) * (2 * np.pi / AROUND)
-    return radius / np.cos(np.pi / AROUND) * np.stack([np.cos(angles), np.sin(angles)], 1)
+    return np.asarray(radius / np.cos(np.pi / AROUND) * np.stack([np.cos(angles), np.sin(angles)], 1))
 
 
 def _sphere(radius: float) -> Float64:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from rclpy.node import Node
@@ -18,12 +19,43 @@ from igrft.perception.robot_mask import RobotMask, gripper_positions
 from igrft.perception.urdf import Urdf, UrdfError
 from igrft.ros import qos
 from igrft.ros.messages import MessageError, image_msg, joints_from, nanoseconds_of
+from igrft.ros.parameters import Common, parameter
 from igrft.types import Float32, UInt8
 
 HISTORY = 512
 """Joint states that are kept, some seconds at any usual rate."""
 WAITING = 8
 """Frames that wait for joint states of their time."""
+
+
+@dataclass(frozen=True)
+class MaskParameters(Common):
+    """Where the robot mask is from."""
+
+    mask: str = parameter(
+        'segmentation',
+        'where the robot mask is from: segmentation (camera/<name>/robot_mask, as the cell publishes it), urdf (drawn '
+        'from the robot description at the measured joints) or topic (mask_topic); the last two are published as '
+        'robot_mask',
+        choices=('segmentation', 'urdf', 'topic'),
+    )
+    mask_topic: str = parameter('', 'mono8 masks, non-zero where the robot is, with the stamps of the images')
+    urdf: str = parameter('', 'robot description for mask urdf: a file, or package://<package>/<path>')
+    extrinsics: str = parameter('', "name or path of a config/extrinsics file, the global camera's, for mask urdf")
+    mask_geometry: str = parameter('collision', 'shapes of the URDF that are drawn', choices=('collision', 'visual'))
+    mask_dilation: float = parameter(
+        1.0,
+        "growth of the drawn mask at the image's own size: lag and calibration errors",
+        unit='px',
+        minimum=0.0,
+        maximum=50.0,
+    )
+
+    def __post_init__(self) -> None:
+        if (self.mask == 'topic') != bool(self.mask_topic):
+            raise ValueError("mask 'topic' and mask_topic belong together")
+        if self.mask == 'urdf' and not (self.urdf and self.extrinsics):
+            raise ValueError("mask 'urdf' needs the parameters urdf and extrinsics (igrft calibrate extrinsics)")
 
 
 class JointHistory:
@@ -68,9 +100,7 @@ class UrdfMasks:
         node: owns subscriptions and publisher.
         robot: names of its joints.
         camera: name of the camera.
-        urdf: file of the robot.
-        extrinsics: name or path of a ``config/extrinsics`` file; its parent is the robot's base_frame.
-        dilation: [px] see :class:`RobotMask`.
+        parameters: with mask ``urdf``.
         on_mask: called with a frame and its mask.
         on_problem: called with what keeps masks from being drawn, '' when nothing does.
 
@@ -83,25 +113,18 @@ class UrdfMasks:
         node: Node,
         robot: RobotConfig,
         camera: str,
-        *,
-        urdf: str,
-        extrinsics: str,
-        geometry: str,
-        dilation: float,
+        parameters: MaskParameters,
         on_mask: Callable[[Image, UInt8], None],
         on_problem: Callable[[str], None],
     ) -> None:
-        if not urdf or not extrinsics:
-            raise ConfigError(
-                "mask 'urdf' needs the parameters urdf (robot description) and extrinsics (igrft calibrate)"
-            )
-        self._robot, self._dilation, self._geometry = robot, dilation, geometry
+        self._robot, self._p = robot, parameters
+        urdf, extrinsics = parameters.urdf, parameters.extrinsics
         self._urdf = Urdf.read(urdf)
         mounted = read_extrinsics(locate('extrinsics', extrinsics))
         if mounted.parent != robot.base_frame or self._urdf.root != robot.base_frame:
             raise ConfigError(
-                f"{extrinsics}: the camera is mounted to '{mounted.parent}', the URDF's root is '{self._urdf.root}'; both must "
-                f"be the robot's base_frame '{robot.base_frame}'"
+                f"{extrinsics}: the camera is mounted to '{mounted.parent}', the URDF's root is '{self._urdf.root}'; "
+                f"both must be the robot's base_frame '{robot.base_frame}'"
             )
         missing = [name for name in robot.joints if name not in self._urdf.joints]
         if missing:
@@ -109,6 +132,7 @@ class UrdfMasks:
         self._base_from_camera = mounted.parent_from_child
         self._on_mask, self._on_problem = on_mask, on_problem
         self._mask: RobotMask | None = None
+        self._size, self._k = (0, 0), [0.0]
         self._history = JointHistory()
         self._waiting: deque[Image] = deque(maxlen=WAITING)
         self._publisher = qos.create_publisher(node, Image, mask_topic(camera), qos.IMAGE)
@@ -138,7 +162,11 @@ class UrdfMasks:
             found = Calibration(info.width, info.height, tuple(map(float, info.k)), tuple(map(float, info.d)),
                                 info.distortion_model or 'plumb_bob')  # fmt: skip
             self._mask = RobotMask(
-                self._urdf, found, self._base_from_camera, geometry=self._geometry, dilation=self._dilation
+                self._urdf,
+                found,
+                self._base_from_camera,
+                geometry=self._p.mask_geometry,
+                dilation=self._p.mask_dilation,
             )
         except (CalibrationError, UrdfError) as error:
             self._mask = None
@@ -173,7 +201,7 @@ class UrdfMasks:
                 continue
             joints = self._robot.joints
             positions = dict(zip(joints, map(float, values), strict=False))
-            mask = self._mask.draw({**gripper_positions(self._urdf, joints, values[len(joints) :]), **positions})
+            mask = self._mask.draw({**gripper_positions(self._urdf, joints, values[len(joints) :].tolist()), **positions})
             self._publisher.publish(image_msg(mask, frame.header.stamp, frame.header.frame_id))
             self._on_problem('')
             self._on_mask(frame, mask)

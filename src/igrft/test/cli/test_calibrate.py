@@ -46,7 +46,9 @@ def pictures(tmp_path_factory):
         large = cv2.warpPerspective(print_, fine, (1920, 1440), borderMode=cv2.BORDER_CONSTANT, borderValue=128)
         cv2.imwrite(str(folder / f'{index}.png'), cv2.resize(large, (640, 480), interpolation=cv2.INTER_AREA))
         tool = base_from_board @ inverse(camera_from_board) @ inverse(tool_from_camera)
-        listed.append({'image': f'{index}.png', 'tool_pose': [*map(float, tool[:3, 3]), *map(float, quaternion_of(tool))]})
+        listed.append(
+            {'image': f'{index}.png', 'tool_pose': [*map(float, tool[:3, 3]), *map(float, quaternion_of(tool))]}
+        )
     (folder / 'views.yaml').write_text(yaml.safe_dump(listed))
     return folder, tool_from_camera
 
@@ -61,7 +63,16 @@ def test_intrinsics_then_hand_eye(pictures, tmp_path) -> None:
     assert found.k[0] == pytest.approx(600, rel=0.015)
     assert 'views of' in intrinsics.read_text().splitlines()[0]
     result = calibrate(
-        'extrinsics', folder, '-o', extrinsics, '--intrinsics', intrinsics, '--mount', 'hand', '--child', 'wrist_optical'
+        'extrinsics',
+        folder,
+        '-o',
+        extrinsics,
+        '--intrinsics',
+        intrinsics,
+        '--mount',
+        'hand',
+        '--child',
+        'wrist_optical',
     )
     assert result.exit_code == 0, result.output
     mounted = read_extrinsics(extrinsics)

@@ -134,7 +134,9 @@ def test_a_frame_is_as_old_as_its_driver_says(driver: float, age: float) -> None
 
 
 def test_exposure_and_white_balance_are_locked_and_read_back() -> None:
-    config = CaptureConfig(width=640, height=480, pixel_format='MJPG', exposure=0.02, white_balance=4600, gain=9, focus=30)
+    config = CaptureConfig(
+        width=640, height=480, pixel_format='MJPG', exposure=0.02, white_balance=4600, gain=9, focus=30
+    )
     capture = FakeCapture(0.0)
     assert LiveSource(capture, config).refused == ()
     found = capture.properties
@@ -165,7 +167,7 @@ def test_gstreamer_needs_an_appsink_and_an_opencv_that_has_it() -> None:
         open_source('gstreamer: videotestsrc ! fakesink', FAST)
     pipeline = 'gstreamer: videotestsrc num-buffers=2 ! video/x-raw,format=BGR,width=32,height=32 ! appsink'
     if 'GStreamer:                   YES' not in cv2.getBuildInformation():
-        with pytest.raises(DeviceError, match='built without GStreamer.*apt install python3-opencv'):
+        with pytest.raises(DeviceError, match=r'built without GStreamer.*apt install python3-opencv'):
             open_source(pipeline, FAST)
         return
     source = open_source(pipeline, FAST)

@@ -39,7 +39,9 @@ def healthy(skew: float = 0.004) -> dict[str, Heard]:
 
 def bad(heard: dict[str, Heard]) -> list[tuple[str, str, str]]:
     found = list(check_streams(heard, ROBOT.joints, 5.0, 0.06))
-    assert all(finding.remedy for finding in found if finding.level in (Level.WARN, Level.ERROR)), 'each says what to do'
+    assert all(finding.remedy for finding in found if finding.level in (Level.WARN, Level.ERROR)), (
+        'each says what to do'
+    )
     return [(f.check, f.subject, f.text) for f in found if f.level in (Level.WARN, Level.ERROR)]
 
 
@@ -60,7 +62,12 @@ CASES = {
     'size': (FRONT, spoil(width=640), 'encoding', '640x128, the robot says 128x128'),
     'slow': (FRONT, spoil(stamps=list(1000 + 0.2 * np.arange(20))), 'rate', '5.0 Hz of 10 expected'),
     'fast': (FRONT, spoil(stamps=list(1000 + 0.02 * np.arange(200))), 'rate', '50.0 Hz'),
-    'dropping': (FRONT, spoil(stamps=[1000 + 0.1 * i for i in range(60) if i % 9 not in (4, 5)]), 'rate', 'frames dropped'),
+    'dropping': (
+        FRONT,
+        spoil(stamps=[1000 + 0.1 * i for i in range(60) if i % 9 not in (4, 5)]),
+        'rate',
+        'frames dropped',
+    ),
     'stands still': (FRONT, spoil(stamps=[1000.0] * 20), 'rate', '1 different stamp'),
     'stale': (FRONT, spoil(ages=[3.0] * 40), 'stamps', '3.00 s old'),
     'ahead': ('joint_states', spoil(ages=[-1.0] * 40), 'stamps', '1.00 s in the future'),
@@ -95,14 +102,23 @@ def test_incompatible_qos_names_both_ends() -> None:
     heard = healthy()
     heard[FRONT].stamps = []
     heard[FRONT].mismatches = (
-        Mismatch(Endpoint('/driver', 'best effort, volatile'), Endpoint('/recorder', 'reliable, volatile'), 'RELIABILITY'),
+        Mismatch(
+            Endpoint('/driver', 'best effort, volatile'), Endpoint('/recorder', 'reliable, volatile'), 'RELIABILITY'
+        ),
     )
     found = bad(heard)
     assert any(c == 'qos' and '/driver' in t and '/recorder' in t and 'RELIABILITY' in t for c, _, t in found)
 
 
 def test_frames_hang_on_the_base() -> None:
-    tree = {'tool0': 'link7', 'link7': 'base_link', 'wrist_optical': 'tool0', 'front_optical': 'map', 'a': 'b', 'b': 'a'}
+    tree = {
+        'tool0': 'link7',
+        'link7': 'base_link',
+        'wrist_optical': 'tool0',
+        'front_optical': 'map',
+        'a': 'b',
+        'b': 'a',
+    }
     found = list(check_tree(tree, 'base_link', ['wrist_optical', 'front_optical', 'a']))
     assert [f.level for f in found] == [Level.OK, Level.WARN, Level.WARN]
     assert "it ends at 'map'" in found[1].text

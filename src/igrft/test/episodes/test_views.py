@@ -44,7 +44,9 @@ def pose(stamp: float, x: float):
 
 def joints(stamp: float, x: float):
     empty = np.array([], np.float64)
-    return STORE.types[JOINTS](header(stamp), name=['j', 'gripper'], position=np.array([x, 1.0]), velocity=empty, effort=empty)
+    return STORE.types[JOINTS](
+        header(stamp), name=['j', 'gripper'], position=np.array([x, 1.0]), velocity=empty, effort=empty
+    )
 
 
 def write(folder: Path, messages: list[tuple[str, str, float, object]]) -> Path:
@@ -91,7 +93,9 @@ def test_without_poses_views_are_spaced(bag: Path) -> None:
 
 
 def test_a_topic_that_is_not_there_is_named(bag: Path) -> None:
-    with pytest.raises(EpisodeError, match=r"no message on '/camera/frnt/image_raw'; it has /camera/front/image_raw, /ee_pose"):
+    with pytest.raises(
+        EpisodeError, match=r"no message on '/camera/frnt/image_raw'; it has /camera/front/image_raw, /ee_pose"
+    ):
         list(read_bag(bag, '/camera/frnt/image_raw'))
     with pytest.raises(EpisodeError, match='give its URDF'):
         list(read_bag(bag, '/camera/front/image_raw', '/joint_states'))

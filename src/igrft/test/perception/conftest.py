@@ -50,7 +50,12 @@ def photograph(board: Board) -> Callable[..., UInt8]:
         # Four samples a pixel each way, or a slanted board has edges that no lens would make.
         fine = np.array([[4.0, 0, 1.5], [0, 4.0, 1.5], [0, 0, 1]]) @ homography
         large = cv2.warpPerspective(
-            print_, fine, (4 * size[0], 4 * size[1]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=128
+            print_,
+            fine,
+            (4 * size[0], 4 * size[1]),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=128,
         )
         return np.asarray(cv2.resize(large, size, interpolation=cv2.INTER_AREA), np.uint8)
 

@@ -34,7 +34,11 @@ def board_views(count: int, spread: float = 0.5) -> list[np.ndarray]:
     views = []
     for index in range(count):
         angle = 2 * np.pi * index / count
-        eye = np.array(CENTRE) + [spread * 0.6 * np.cos(angle), spread * 0.5 * np.sin(angle), -0.38 - 0.15 * rng.random()]
+        eye = np.array(CENTRE) + [
+            spread * 0.6 * np.cos(angle),
+            spread * 0.5 * np.sin(angle),
+            -0.38 - 0.15 * rng.random(),
+        ]
         # The board's z points away from the viewer, so the camera stands at negative z.
         target = np.array(CENTRE) + rng.uniform(-0.05, 0.05, 3)
         views.append(inverse(look_at(list(eye), list(target), roll=rng.uniform(-0.4, 0.4))))
@@ -94,7 +98,7 @@ def test_intrinsics_of_views_that_do_not_tell_are_refused() -> None:
         calibrate_intrinsics(synthetic(far), 640, 480)
     mixed = synthetic(board_views(9))
     mixed[4] = Sighting('other', mixed[4].points, np.roll(mixed[4].pixels, 5, axis=0))
-    with pytest.raises(CalibrationError, match='reprojection error.*worst is other'):
+    with pytest.raises(CalibrationError, match=r'reprojection error.*worst is other'):
         calibrate_intrinsics(mixed, 640, 480)
 
 
@@ -107,12 +111,16 @@ def test_distortion_is_found() -> None:
 
 def tool_poses(count: int) -> list[np.ndarray]:
     rng = np.random.default_rng(2)
-    return [from_vector([*rng.uniform(-0.6, 0.6, 3), *rng.uniform(-0.08, 0.08, 3) + [0.4, 0.0, 0.4]]) for _ in range(count)]
+    return [
+        from_vector([*rng.uniform(-0.6, 0.6, 3), *rng.uniform(-0.08, 0.08, 3) + [0.4, 0.0, 0.4]]) for _ in range(count)
+    ]
 
 
 @settings(max_examples=15)
 @given(
-    turn=st.tuples(*[st.floats(-0.3, 0.3)] * 3), shift=st.tuples(*[st.floats(-0.1, 0.1)] * 3), mount=st.sampled_from(Mount)
+    turn=st.tuples(*[st.floats(-0.3, 0.3)] * 3),
+    shift=st.tuples(*[st.floats(-0.1, 0.1)] * 3),
+    mount=st.sampled_from(Mount),
 )
 def test_hand_eye_finds_both_unknowns(turn, shift, mount: Mount) -> None:
     """Exact views: the camera's pose and the board's come out, whatever they are."""
@@ -173,7 +181,7 @@ def test_hand_eye_refuses_what_does_not_tell() -> None:
     tools = [from_vector([0.1 * np.cos(i), 0.2 * np.sin(i), 0.1 * (i % 3), 0, 0.01 * i, 0]) for i in range(8)]
     good = views(tools)
     shuffled = [View(v.sighting, w.base_from_tool) for v, w in zip(good, good[3:] + good[:3], strict=True)]
-    with pytest.raises(CalibrationError, match='reprojection error.*stood still'):
+    with pytest.raises(CalibrationError, match=r'reprojection error.*stood still'):
         calibrate_hand_eye(shuffled, CAMERA, Mount.HAND)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes on the wire to RGB, worked out by hand from sensor_msgs/image_encodings.hpp; and against cv_bridge where it is."""
+"""Bytes to RGB, worked out by hand from sensor_msgs/image_encodings.hpp; and against cv_bridge where it is."""
 
 from __future__ import annotations
 
@@ -81,7 +81,11 @@ def test_mosaics() -> None:
 )
 def test_yuv(encoding: str, order: str) -> None:
     """BT.601 video range: Y = 16 is black, 235 white; Y 81, U 90, V 240 is pure red."""
-    for (y, u, v), rgb in (((16, 128, 128), (0, 0, 0)), ((235, 128, 128), (255, 255, 255)), ((81, 90, 240), (255, 0, 0))):
+    for (y, u, v), rgb in (
+        ((16, 128, 128), (0, 0, 0)),
+        ((235, 128, 128), (255, 255, 255)),
+        ((81, 90, 240), (255, 0, 0)),
+    ):
         pair = bytes({'Y': y, 'U': u, 'V': v}[letter] for letter in order)
         found = to_rgb(message(encoding, pair * 2, 2, 2), 't').astype(int)
         assert np.abs(found - rgb).max() <= 2

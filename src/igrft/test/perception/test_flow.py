@@ -24,7 +24,7 @@ def test_dis_measures_a_shift_and_its_sign() -> None:
 def test_flows_that_cannot_be_used_say_what_is_missing(tmp_path) -> None:
     with pytest.raises(FlowError, match='known are: dis, raft'):
         make_flow('farneback')
-    with pytest.raises(FlowError, match=r"raft needs .*igrft\[flow\]|no such file.*docs/cameras\.md"):
+    with pytest.raises(FlowError, match=r'raft needs .*igrft\[flow\]|no such file.*docs/cameras\.md'):
         make_flow('raft', str(tmp_path / 'none.safetensors'))
     with pytest.raises(FlowError):
         InteractionDetector(InteractionConfig(flow='raft'))
@@ -32,7 +32,9 @@ def test_flows_that_cannot_be_used_say_what_is_missing(tmp_path) -> None:
 
 def test_raft_takes_its_weights_and_no_others(tmp_path) -> None:
     """The model's shape and plumbing, with random weights: the trained ones are a download that tests do without."""
-    models = pytest.importorskip('torchvision.models.optical_flow', reason='torchvision is an optional extra: igrft[flow]')
+    models = pytest.importorskip(
+        'torchvision.models.optical_flow', reason='torchvision is an optional extra: igrft[flow]'
+    )
     from safetensors.torch import save_file
 
     path = tmp_path / 'raft.safetensors'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The robot's silhouette from its URDF: exact on shapes whose picture is known, close to the cell's own segmentation."""
+"""The robot's silhouette from its URDF, on shapes whose picture is known."""
 
 from __future__ import annotations
 
@@ -64,9 +64,13 @@ def test_distortion_bends_the_mask_as_opencv_bends_points(d) -> None:
     import cv2
 
     lens = Calibration(128, 96, CAMERA.k, d)
-    mask = RobotMask(urdf('<box size="0.02 0.02 0.02"/>'), lens, pose(np.eye(3), [-0.45, 0.35, -1.0])).draw({'slide': 0.0})
+    mask = RobotMask(urdf('<box size="0.02 0.02 0.02"/>'), lens, pose(np.eye(3), [-0.45, 0.35, -1.0])).draw(
+        {'slide': 0.0}
+    )
     rows, columns = np.nonzero(mask)
-    middle, _ = cv2.projectPoints(np.array([[0.45, -0.35, 1.0]]), np.zeros(3), np.zeros(3), lens.matrix, np.array(d, float))
+    middle, _ = cv2.projectPoints(
+        np.array([[0.45, -0.35, 1.0]]), np.zeros(3), np.zeros(3), lens.matrix, np.array(d, float)
+    )
     assert (columns.mean(), rows.mean()) == pytest.approx(tuple(middle.ravel()), abs=0.8)
 
 
@@ -81,7 +85,9 @@ def test_a_mesh_has_the_silhouette_of_its_triangles(tmp_path) -> None:
     box = trimesh.creation.box((0.2, 0.1, 0.1))
     box.export(tmp_path / 'box.stl')
     mesh = f'<mesh filename="file://{tmp_path}/box.stl"/>'
-    difference = RobotMask(urdf(), CAMERA, AHEAD).draw({'slide': 0.0}) != RobotMask(urdf(mesh), CAMERA, AHEAD).draw({'slide': 0.0})
+    difference = RobotMask(urdf(), CAMERA, AHEAD).draw({'slide': 0.0}) != RobotMask(urdf(mesh), CAMERA, AHEAD).draw(
+        {'slide': 0.0}
+    )
     assert not difference.any()
     legs = [trimesh.creation.box((0.05, 0.4, 0.05)).apply_translation([x, 0, 0]) for x in (-0.2, 0.2)]
     trimesh.util.concatenate(legs).export(tmp_path / 'u.obj')
@@ -116,10 +122,13 @@ def test_what_cannot_be_used_is_named(make, words: str) -> None:
 
 def test_mimic_joints_follow_and_fingers_follow_the_opening() -> None:
     finger = (
-        '<link name="{0}"/><joint name="{0}_joint" type="prismatic"><parent link="arm"/><child link="{0}"/><axis xyz="0 1 0"/>'
+        '<link name="{0}"/><joint name="{0}_joint" type="prismatic"><parent link="arm"/><child link="{0}"/>'
+        '<axis xyz="0 1 0"/>'
         '<limit lower="0" upper="0.04" effort="1" velocity="1"/>{1}</joint>'
     )
-    robot = urdf(extra=finger.format('left', '') + finger.format('right', '<mimic joint="left_joint" multiplier="-1"/>'))
+    robot = urdf(
+        extra=finger.format('left', '') + finger.format('right', '<mimic joint="left_joint" multiplier="-1"/>')
+    )
     assert robot.moving == ('slide', 'left_joint')
     fingers = gripper_positions(robot, ['slide'], [0.5])
     assert fingers == {'left_joint': pytest.approx(0.02)}

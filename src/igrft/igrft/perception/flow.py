@@ -57,9 +57,10 @@ class Raft:
             import torch
             from safetensors.torch import load_file
             from torchvision.models.optical_flow import raft_small
-        except ImportError as error:
+        except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision that was built for another torch
             raise FlowError(
-                f"flow: raft needs {error.name}: pip install 'igrft[flow]'; flow: dis needs nothing"
+                f"flow: raft needs torch and torchvision that fit each other: pip install 'igrft[flow]' ({error}); "
+                'flow: dis needs neither'
             ) from error
         if not weights.is_file():
             raise FlowError(

@@ -150,7 +150,8 @@ def _refine(
         nudges: list[Float64] = [np.asarray(1e-6 * row) for row in np.eye(12)]
         jacobian = np.stack([(errors(nudge) - errors(-nudge)) / 2e-6 for nudge in nudges], 1)
         normal, gradient = jacobian.T @ jacobian, jacobian.T @ now
-        step: Float64 = -np.linalg.solve(normal + damping * np.diag(np.diag(normal) + 1e-12), gradient)
+        damped = normal + damping * np.diag(np.diag(normal) + 1e-12)
+        step = np.asarray(-np.linalg.solve(damped, gradient), np.float64)
         trial = errors(step)
         better = float(now @ now - trial @ trial)
         if better <= 0:

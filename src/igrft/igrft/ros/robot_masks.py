@@ -200,8 +200,9 @@ class UrdfMasks:
                 )
                 continue
             joints = self._robot.joints
-            positions = dict(zip(joints, map(float, values), strict=False))
-            mask = self._mask.draw({**gripper_positions(self._urdf, joints, values[len(joints) :].tolist()), **positions})
+            arm, openings = values[: len(joints)].tolist(), values[len(joints) :].tolist()
+            fingers = gripper_positions(self._urdf, joints, openings)
+            mask = self._mask.draw({**fingers, **dict(zip(joints, arm, strict=True))})
             self._publisher.publish(image_msg(mask, frame.header.stamp, frame.header.frame_id))
             self._on_problem('')
             self._on_mask(frame, mask)

@@ -33,7 +33,7 @@ class RobotMask:
     Args:
         urdf: the robot.
         calibration: of the camera, at the size of the masks.
-        base_from_camera: [4, 4], the optical frame in the URDF's root frame.
+        root_from_camera: [4, 4], the optical frame in the URDF's root frame.
         geometry: which shapes to draw, collision (simple, a little larger) or visual.
         dilation: [px] by which the mask grows: the lag between joints and image, and the errors of both calibrations.
         ignore: links that are not drawn, e.g. a table that the URDF has.
@@ -47,7 +47,7 @@ class RobotMask:
         self,
         urdf: Urdf,
         calibration: Calibration,
-        base_from_camera: Float64,
+        root_from_camera: Float64,
         *,
         geometry: str = 'collision',
         dilation: float = 0.0,
@@ -55,7 +55,7 @@ class RobotMask:
     ) -> None:
         self.urdf = urdf
         self.calibration = calibration
-        self._camera_from_base = inverse(base_from_camera)
+        self._camera_from_root = inverse(root_from_camera)
         unknown = sorted(set(ignore) - set(urdf.links))
         if unknown:
             raise UrdfError(f"{urdf.where}: no link '{unknown[0]}' to ignore; it has {', '.join(urdf.links)}")
@@ -84,7 +84,7 @@ class RobotMask:
             UrdfError: one is missing or not finite.
         """
         frames = self.urdf.frames(positions)
-        links = np.stack([self._camera_from_base @ frames[name] for name in self._links])
+        links = np.stack([self._camera_from_root @ frames[name] for name in self._links])
         points = np.einsum('nij,nj->ni', links[self._link_of, :3], self._vertices)
         canvas = self._canvas.empty()
         for part, triangles in self._parts:

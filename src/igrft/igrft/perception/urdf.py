@@ -116,6 +116,22 @@ class Urdf:
             found[joint.child] = found[joint.parent] @ joint.origin @ self._motion(joint, positions)
         return found
 
+    def fixed_frame(self, link: str) -> Float64:
+        """``root_from_link`` [4, 4] of a link that no joint moves, such as the robot's base.
+
+        Raises:
+            UrdfError: there is no such link, or a joint moves it.
+        """
+        if link not in self._links:
+            raise UrdfError(f"{self.where}: no link '{link}'; it has {', '.join(self._links)}")
+        found, above = np.eye(4), {joint.child: joint for joint in self._order}
+        while link in above:
+            joint = above[link]
+            if joint.kind != 'fixed':
+                raise UrdfError(f"{self.where}: joint '{joint.name}' moves link '{link}', which must stand still")
+            found, link = joint.origin @ found, joint.parent
+        return found
+
     def shapes(self, prefer: str = 'visual') -> dict[str, list[Shape]]:
         """The shapes of every link that has some: ``prefer`` (visual or collision), else the other.
 

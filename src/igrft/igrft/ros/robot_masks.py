@@ -121,15 +121,15 @@ class UrdfMasks:
         urdf, extrinsics = parameters.urdf, parameters.extrinsics
         self._urdf = Urdf.read(urdf)
         mounted = read_extrinsics(locate('extrinsics', extrinsics))
-        if mounted.parent != robot.base_frame or self._urdf.root != robot.base_frame:
+        if mounted.parent != robot.base_frame:
             raise ConfigError(
-                f"{extrinsics}: the camera is mounted to '{mounted.parent}', the URDF's root is '{self._urdf.root}'; "
-                f"both must be the robot's base_frame '{robot.base_frame}'"
+                f"{extrinsics}: the camera is mounted to '{mounted.parent}', it must be the robot's base_frame "
+                f"'{robot.base_frame}'"
             )
         missing = [name for name in robot.joints if name not in self._urdf.joints]
         if missing:
             raise ConfigError(f"{urdf}: no joint '{missing[0]}', which robot '{robot.name}' has")
-        self._base_from_camera = mounted.parent_from_child
+        self._root_from_camera = self._urdf.fixed_frame(robot.base_frame) @ mounted.parent_from_child
         self._on_mask, self._on_problem = on_mask, on_problem
         self._mask: RobotMask | None = None
         self._size, self._k = (0, 0), [0.0]
@@ -164,7 +164,7 @@ class UrdfMasks:
             self._mask = RobotMask(
                 self._urdf,
                 found,
-                self._base_from_camera,
+                self._root_from_camera,
                 geometry=self._p.mask_geometry,
                 dilation=self._p.mask_dilation,
             )

@@ -110,6 +110,8 @@ def test_a_mesh_has_the_silhouette_of_its_triangles(tmp_path) -> None:
         (lambda: urdf().frames({}), "no position for joint 'slide'"),
         (lambda: urdf().frames({'slide': float('nan')}), "joint 'slide' is not finite"),
         (lambda: RobotMask(urdf(), CAMERA, AHEAD, ignore=['lnk']), "no link 'lnk' to ignore"),
+        (lambda: urdf().fixed_frame('arm'), "joint 'slide' moves link 'arm'"),
+        (lambda: urdf().fixed_frame('armm'), "no link 'armm'"),
         (lambda: Urdf.read('package://no_such_package/a.urdf'), "no package 'no_such_package'"),
         (lambda: Urdf.read('/no/such.urdf'), '/no/such.urdf: cannot be read'),
     ],
@@ -118,6 +120,17 @@ def test_what_cannot_be_used_is_named(make, words: str) -> None:
     with pytest.raises(UrdfError) as caught:
         make()
     assert words in str(caught.value)
+
+
+def test_the_base_may_stand_on_something() -> None:
+    stand = (
+        '<link name="world"/><joint name="s" type="fixed"><parent link="world"/><child link="base_link"/>'
+        '<origin xyz="0 0 0.7" rpy="0 0 1.5707963"/></joint>'
+    )
+    robot = urdf(extra=stand)
+    assert robot.root == 'world'
+    np.testing.assert_allclose(robot.fixed_frame('base_link'), from_vector([0, 0, np.pi / 2, 0, 0, 0.7]), atol=1e-6)
+    np.testing.assert_allclose(robot.frames({'slide': 0.5})['arm'][:3, 3], [0, 0.5, 0.7], atol=1e-6)
 
 
 def test_mimic_joints_follow_and_fingers_follow_the_opening() -> None:

@@ -226,8 +226,10 @@ def _gstreamer(pipeline: str) -> Any:
 
 def _apply(capture: Any, config: CaptureConfig) -> Iterator[str]:
     """Set everything; yields what the driver did not take."""
-    for name, number, value in config.settings():
-        accepted = capture.set(number, value)
+    settings = list(config.settings())
+    # All are set before any is read: a driver takes width and height together.
+    answers = [capture.set(number, value) for _, number, value in settings]
+    for accepted, (name, number, value) in zip(answers, settings, strict=True):
         found = capture.get(number)
         asked_for = not name.startswith('auto') or value in (V4L2_MANUAL, 0.0)
         if asked_for and not (accepted and abs(found - value) <= max(0.5, 0.02 * abs(value))):

@@ -107,6 +107,11 @@ class FakeCapture:
 
     def set(self, number: int, value: float) -> bool:
         self.order.append(number)
+        if number == cv2.CAP_PROP_FRAME_WIDTH:
+            self.width = value  # it takes effect with the height
+            return True
+        if number == cv2.CAP_PROP_FRAME_HEIGHT:
+            self.properties[cv2.CAP_PROP_FRAME_WIDTH] = self.width
         low, high = self.limits.get(number, (-np.inf, np.inf))
         self.properties[number] = min(max(value, low), high)
         return low != high

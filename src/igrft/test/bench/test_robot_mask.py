@@ -8,10 +8,8 @@ from igrft.bench.robot_mask import MaskTrace, overlap, row, table
 
 
 def trace(iou: float, steps: int, same: bool = True) -> MaskTrace:
-    full = np.full
-    return MaskTrace(
-        full(steps, iou), full(steps, 0.99), full(steps, 0.02), full(steps, same), full(steps, 0.001), full(steps, 0.002)
-    )
+    values = (iou, 0.99, 0.02, same, 0.001, 0.002)
+    return MaskTrace(*(np.full(steps, value) for value in values))
 
 
 def test_overlap() -> None:

@@ -13,16 +13,20 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from igrft.cli.main import app
 from igrft.config import RobotConfig, config_dir, load
 from igrft.doctor.findings import Finding, Level
 from igrft.doctor.streams import check_streams
 from igrft.episodes.topics import episode_topics
 from igrft.ros.inspection import listen
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 SECONDS = 3.0
-FREE = ('--port', '8971', '--least-free', '0')
+PATIENCE = 2.0
+"""[s] that messages may be old on a busy machine; the stale robot's are three."""
+FREE = ('--port', '8971', '--least-free', '0', '--max-age', str(PATIENCE))
 
 
 @pytest.fixture(scope='module')
@@ -51,15 +55,15 @@ def found(robots, robot: Path) -> dict[str, list[Finding]]:
     config = load(robot, RobotConfig)
 
     def findings(fault: str) -> list[Finding]:
-        heard = listen(episode_topics(config), SECONDS, f'/{fault}')
-        return list(check_streams(heard.topics, config.joints, SECONDS, 0.06))
+        heard = listen(episode_topics(config), SECONDS, f'/{fault}', patience=10 * SECONDS)
+        return list(check_streams(heard.topics, config.joints, SECONDS, 0.06, max_age=PATIENCE))
 
     with ThreadPoolExecutor(len(EXPECTED) + 1) as pool:
         return dict(zip(('healthy', *EXPECTED), pool.map(findings, ('healthy', *EXPECTED)), strict=True))
 
 
 def doctor(*words: str) -> tuple[int, list[dict[str, str]]]:
-    done = subprocess.run(['igrft', 'doctor', '--json', *words], capture_output=True, text=True, timeout=100)
+    done = subprocess.run(['igrft', 'doctor', '--json', *words], capture_output=True, text=True, timeout=200)
     assert done.stdout, done.stderr
     report = json.loads(done.stdout)
     assert report['exit_code'] == done.returncode
@@ -135,20 +139,17 @@ def test_each_broken_robot_is_told_from_the_healthy_one(found: dict[str, list[Fi
 
 
 def test_a_broken_robot_by_the_command(robots, robot: Path) -> None:
-    code, findings = doctor('--robot', str(robot), '--namespace', '/no_camera', '--seconds', '3', '--no-machine')
+    code, findings = doctor('--robot', str(robot), '--namespace', '/no_camera', '--seconds', '6', '--no-machine')
     assert code == 1
-    assert {f['subject'] for f in errors(findings)} == {'camera/wrist/image_raw'}
+    missing = {f['subject'] for f in errors(findings) if 'nobody publishes' in f['text']}
+    assert missing == {'camera/wrist/image_raw'}
 
 
 def test_nothing_there_is_one_finding() -> None:
     other = str(int(os.environ['ROS_DOMAIN_ID']) + 1)
-    done = subprocess.run(
-        ['igrft', 'doctor', '--seconds', '0.5', '--no-machine'], capture_output=True, text=True,
-        env={**os.environ, 'ROS_DOMAIN_ID': other},
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert 'no node of any kind is heard of' in ' '.join(
-        done.stdout.split()
-    ) and 'start the launch file first' in ' '.join(done.stdout.split())
-    unknown = subprocess.run(['igrft', 'doctor', '--robot', 'smi'], capture_output=True, text=True)
-    assert unknown.returncode == 2 and "did you mean 'sim'" in unknown.stderr
+    done = CliRunner().invoke(app, ['doctor', '--seconds', '0.5', '--no-machine'], env={'ROS_DOMAIN_ID': other})
+    words = ' '.join(done.output.split())
+    assert done.exit_code == 1
+    assert 'no node of any kind is heard of' in words and 'start the launch file first' in words
+    unknown = CliRunner().invoke(app, ['doctor', '--robot', 'smi'])
+    assert unknown.exit_code == 2 and "did you mean 'sim'" in unknown.output

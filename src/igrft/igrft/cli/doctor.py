@@ -15,7 +15,7 @@ from rich.markup import escape
 from igrft.config import ConfigError, RobotConfig, named
 from igrft.doctor import host
 from igrft.doctor.findings import Finding, as_json, as_table, error, exit_code, ok, skipped, summary
-from igrft.doctor.streams import check_streams, check_tree
+from igrft.doctor.streams import STALE, check_streams, check_tree
 from igrft.episodes.topics import TopicSpec, episode_topics
 
 JOINT_BYTES_PER_SECOND = 200_000.0
@@ -32,6 +32,7 @@ def command(
     least_free: Annotated[float, typer.Option(min=0, help='[GiB] of disk that must be free')] = 5.0,
     port: Annotated[int, typer.Option(min=1, max=65535, help="of the operator's page")] = 8080,
     max_skew: Annotated[float, typer.Option(min=0, help='[s] between the cameras of one observation')] = 0.06,
+    max_age: Annotated[float, typer.Option(min=0, help='[s] of a message at its receipt')] = STALE,
     json: Annotated[bool, typer.Option('--json', help='print JSON')] = False,
 ) -> None:
     """Check streams, cameras, disk, clock, GPU, devices and ports. Exit code 1 where something is an error."""
@@ -44,7 +45,7 @@ def command(
     findings: list[Finding] = []
     with host.ClockWatch() as clock:
         if graph:
-            findings += _graph(config, specs, seconds, namespace, max_skew)
+            findings += _graph(config, specs, seconds, namespace, (max_skew, max_age))
     if machine:
         findings += [
             *host.check_disk(episodes_dir.expanduser(), _bytes_per_second(specs), least_free),
@@ -64,21 +65,21 @@ def command(
 
 
 def _graph(
-    robot: RobotConfig, specs: tuple[TopicSpec, ...], seconds: float, namespace: str, max_skew: float
+    robot: RobotConfig, specs: tuple[TopicSpec, ...], seconds: float, namespace: str, limits: tuple[float, float]
 ) -> Iterator[Finding]:
     try:
         from igrft.ros.inspection import listen
     except ImportError as problem:
         yield skipped('graph', namespace or '/', f'no ROS in this Python: {problem}')
         return
-    heard = listen(specs, seconds, namespace)
+    heard = listen(specs, seconds, namespace, patience=seconds)
     if not heard.nodes:
         yield error('graph', namespace or '/', 'no node of any kind is heard of',
                     'start the launch file first; ROS_DOMAIN_ID, ROS_AUTOMATIC_DISCOVERY_RANGE and RMW_IMPLEMENTATION '
                     'must be the same in both terminals')  # fmt: skip
         return
     yield ok('graph', namespace or '/', f'{len(heard.nodes)} nodes')
-    yield from check_streams(heard.topics, robot.joints, seconds, max_skew)
+    yield from check_streams(heard.topics, robot.joints, seconds, *limits)
     frames = sorted({h.frame for h in heard.topics.values() if h.spec.encoding == 'rgb8' and h.frame})
     if heard.tf is None:
         yield skipped('frames', 'tf', 'tf2_msgs is not installed in this Python')

@@ -73,7 +73,7 @@ class Heard:
 
 
 def check_streams(
-    heard: Mapping[str, Heard], joints: Sequence[str], seconds: float, max_skew: float
+    heard: Mapping[str, Heard], joints: Sequence[str], seconds: float, max_skew: float, max_age: float = STALE
 ) -> Iterator[Finding]:
     """Everything about the streams.
 
@@ -82,11 +82,12 @@ def check_streams(
         joints: that ``joint_states`` must name.
         seconds: that were listened for.
         max_skew: [s] between cameras of one observation.
+        max_age: [s] of a message at its receipt.
     """
     for stream in heard.values():
         yield from check_qos(stream)
         if stream.spec.required:
-            yield from check_presence(stream, seconds)
+            yield from check_presence(stream, seconds, max_age)
         if stream.stamps and (stream.spec.required or stream.k is not None):
             yield from check_content(stream, joints)
     cameras = [h for h in heard.values() if h.spec.encoding == 'rgb8' and len(h.stamps) > 1]
@@ -94,7 +95,7 @@ def check_streams(
     yield from check_frames(heard)
 
 
-def check_presence(stream: Heard, seconds: float) -> Iterator[Finding]:
+def check_presence(stream: Heard, seconds: float, max_age: float) -> Iterator[Finding]:
     """Somebody publishes it, it arrives, and at its rate."""
     spec = stream.spec
     if not stream.publishers:
@@ -123,7 +124,7 @@ def check_presence(stream: Heard, seconds: float) -> Iterator[Finding]:
             'presence', spec.name, f'{len(stream.publishers)} publishers: {by}', 'stop all but one, or remap them'
         )
     yield from check_rate(stream)
-    yield from check_stamps(stream)
+    yield from check_stamps(stream, max_age)
 
 
 def check_rate(stream: Heard) -> Iterator[Finding]:
@@ -161,14 +162,14 @@ def check_rate(stream: Heard) -> Iterator[Finding]:
         yield ok('rate', spec.name, text)
 
 
-def check_stamps(stream: Heard) -> Iterator[Finding]:
+def check_stamps(stream: Heard, max_age: float) -> Iterator[Finding]:
     """Stamps are of acquisition, by this machine's clock."""
     name, age = stream.spec.name, float(np.median(stream.ages))
     if stream.stamps[-1] == 0:
         yield error(
             'stamps', name, 'the stamps are zero', 'let the driver stamp its messages with the time of acquisition'
         )
-    elif age > STALE:
+    elif age > max_age:
         yield error(
             'stamps', name, f'messages are {age:.2f} s old when they arrive',
             'synchronise the clocks (chrony) if another machine stamps; else shorten the queue before the stamp, or '

@@ -41,6 +41,10 @@ ANY = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT, durability
 """Takes every publisher's messages."""
 
 
+ENOUGH = 10
+"""Messages from which a rate can be told."""
+
+
 @dataclass
 class Graph:
     """What was heard: topics by relative name, tf's child frame to parent frame, and the nodes of the domain.
@@ -53,14 +57,17 @@ class Graph:
     nodes: tuple[str, ...] = ()
 
 
-def listen(specs: Sequence[TopicSpec], seconds: float, namespace: str = '', domain: int | None = None) -> Graph:
-    """Listen for some seconds.
+def listen(
+    specs: Sequence[TopicSpec], seconds: float, namespace: str = '', domain: int | None = None, patience: float = 0.0
+) -> Graph:
+    """Listen for some seconds, and longer while streams are missing: discovery takes its time on a busy machine.
 
     Args:
         specs: topics of the robot.
         seconds: from the moment in which the subscriptions exist.
         namespace: of the graph.
         domain: ROS domain; the environment's by default.
+        patience: [s] longer at most, until every stream that an episode needs has been heard.
     """
     context = Context()
     rclpy.init(context=context, domain_id=domain)
@@ -70,8 +77,8 @@ def listen(specs: Sequence[TopicSpec], seconds: float, namespace: str = '', doma
         executor.add_node(node)
         listener = _Listener(node, specs)
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            executor.spin_once(timeout_sec=left)
+        while (left := end - time.monotonic()) > 0 or (left + patience > 0 and not listener.complete):
+            executor.spin_once(timeout_sec=min(max(left, 0.1), seconds))
         return listener.graph()
     finally:
         executor.shutdown()
@@ -84,6 +91,7 @@ class _Listener:
         self._node = node
         self._heard = {spec.name: Heard(spec) for spec in specs}
         self._clock: float | None = None
+        """[s] of the graph's clock topic, None where it runs on the system's clock"""
         self._tf: dict[str, str] | None = None
         for name in ('clock', '/clock'):
             node.create_subscription(Clock, name, self._on_clock, ANY)
@@ -91,6 +99,11 @@ class _Listener:
             if heard.spec.type in TYPES:
                 node.create_subscription(TYPES[heard.spec.type], heard.spec.name, self._taker(heard), ANY)
         self._listen_to_tf()
+
+    @property
+    def complete(self) -> bool:
+        """Enough of every stream that an episode needs was heard to judge its rate."""
+        return all(len(heard.stamps) >= ENOUGH for heard in self._heard.values() if heard.spec.required)
 
     def graph(self) -> Graph:
         """Everything heard so far, with the endpoints as they are now."""
@@ -100,17 +113,15 @@ class _Listener:
         nodes = tuple(f'{space.rstrip("/")}/{name}' for name, space in names if name != NAME)
         return Graph(self._heard, self._tf, nodes)
 
-    def _now(self) -> float:
-        """The clock of the graph: its /clock where it has one."""
-        return time.time() if self._clock is None else self._clock
-
     def _on_clock(self, message: Clock) -> None:
         self._clock = seconds_of(message.clock)
 
-    def _taker(self, heard: Heard) -> Callable[[Any], None]:
-        def take(message: Any) -> None:
+    def _taker(self, heard: Heard) -> Callable[[Any, Any], None]:
+        def take(message: Any, info: Any) -> None:
             stamp = seconds_of(message.header.stamp)
-            heard.ages.append(self._now() - stamp)
+            # When the middleware had it: that this process was busy does not make a message old.
+            received = info['received_timestamp'] * 1e-9 if self._clock is None else self._clock
+            heard.ages.append(received - stamp)
             heard.stamps.append(stamp)
             heard.frame = message.header.frame_id
             if isinstance(message, Image):

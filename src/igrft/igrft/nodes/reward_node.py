@@ -56,18 +56,18 @@ class RewardNode(Node):
         self._problem = ''
         self._interaction = qos.create_publisher(self, Interaction, 'interaction', qos.EVENT)
         self._reward = qos.create_publisher(self, Reward, 'reward', qos.EVENT)
+        self._drawn: UrdfMasks | None = None
+        self._republished: Any = None
+        if self.p.mask == 'urdf':
+            self._drawn = UrdfMasks(self, self.robot, self.camera, self.p, self._advance, self._tell)
+        elif self.p.mask == 'topic':
+            self._republished = qos.create_publisher(self, Image, mask_topic(self.camera), qos.IMAGE)
         subscribe = qos.create_subscription
         subscribe(self, EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED)
         subscribe(self, SubtaskMark, 'subtask_mark', self._on_mark, qos.EVENT)
         subscribe(self, TeleopEvent, 'teleop/event', self._on_event, qos.EVENT)
         subscribe(self, Image, image_topic(self.camera), self._on_frame, qos.IMAGE)
-        self._drawn: UrdfMasks | None = None
-        self._republished: Any = None
-        if self.p.mask == 'topic':
-            self._republished = qos.create_publisher(self, Image, mask_topic(self.camera), qos.IMAGE)
-        if self.p.mask == 'urdf':
-            self._drawn = UrdfMasks(self, self.robot, self.camera, self.p, self._advance, self._tell)
-        elif self._has_mask:
+        if self._drawn is None and self._has_mask:
             subscribe(self, Image, self.p.mask_topic or mask_topic(self.camera), self._on_mask, qos.IMAGE)
         self._diagnostics = Diagnostics(self, self.robot.name, {'interaction': self._health})
 

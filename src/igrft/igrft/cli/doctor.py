@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from igrft.config import ConfigError, RobotConfig, named
-from igrft.doctor import host
+from igrft.doctor import devices, host
+from igrft.doctor.cameras import check_tree
 from igrft.doctor.findings import Finding, as_json, as_table, error, exit_code, ok, skipped, summary
-from igrft.doctor.streams import STALE, check_streams, check_tree
+from igrft.doctor.streams import STALE, check_streams
 from igrft.episodes.topics import TopicSpec, episode_topics
 
 JOINT_BYTES_PER_SECOND = 200_000.0
@@ -50,8 +51,8 @@ def command(
         findings += [
             *host.check_disk(episodes_dir.expanduser(), _bytes_per_second(specs), least_free),
             *host.check_clock(clock.step, host.clock_synchronised()),
-            *host.check_gpu(),
-            *host.check_devices(),
+            *devices.check_gpu(),
+            *devices.check_devices(),
             *host.check_port(port),
             *host.check_environment(),
         ]

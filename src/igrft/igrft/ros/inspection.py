@@ -17,7 +17,7 @@ from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, Reliabilit
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
-from igrft.doctor.streams import Endpoint, Heard, Mismatch
+from igrft.doctor.heard import Endpoint, Heard, Mismatch
 from igrft.episodes.topics import Qos, TopicSpec
 from igrft.ros import qos
 from igrft.ros.messages import seconds_of

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from igrft.doctor import host
+from igrft.doctor import devices, host
 from igrft.doctor.findings import Finding, Level
 
 
@@ -66,11 +66,11 @@ def test_the_kernel_tells_whether_it_is_synchronised() -> None:
 
 
 def test_a_gpu_that_torch_cannot_use(tmp_path: Path) -> None:
-    assert levels(host.check_gpu(tmp_path, '2.13.0+cpu')) == [Level.OK]
+    assert levels(devices.check_gpu(tmp_path, '2.13.0+cpu')) == [Level.OK]
     (tmp_path / 'nvidia0').touch()
-    (found,) = host.check_gpu(tmp_path, '2.13.0+cpu')
+    (found,) = devices.check_gpu(tmp_path, '2.13.0+cpu')
     assert found.level is Level.WARN and 'pytorch.org' in found.remedy
-    assert levels(host.check_gpu(tmp_path, '2.13.0+cu130')) == [Level.OK]
+    assert levels(devices.check_gpu(tmp_path, '2.13.0+cu130')) == [Level.OK]
 
 
 def hid(root: Path, number: int, identity: str, name: str) -> None:
@@ -82,13 +82,13 @@ def hid(root: Path, number: int, identity: str, name: str) -> None:
 def test_devices_that_may_not_be_opened(tmp_path: Path) -> None:
     dev = tmp_path / 'dev'
     dev.mkdir()
-    assert levels(host.check_devices(dev, tmp_path)) == [Level.SKIPPED, Level.SKIPPED]
+    assert levels(devices.check_devices(dev, tmp_path)) == [Level.SKIPPED, Level.SKIPPED]
     (dev / 'video0').touch()
     hid(tmp_path, 3, '0003:0000256F:0000C635', '3Dconnexion SpaceMouse Compact')
     hid(tmp_path, 4, '0003:0000046D:0000C52B', 'Logitech USB Receiver')
     hid(tmp_path, 5, '0003:0000046D:0000C626', '3Dconnexion Space Navigator')
-    assert levels(host.check_devices(dev, tmp_path, may=lambda path: True)) == [Level.OK] * 3
-    found = list(host.check_devices(dev, tmp_path, may=lambda path: False))
+    assert levels(devices.check_devices(dev, tmp_path, may=lambda path: True)) == [Level.OK] * 3
+    found = list(devices.check_devices(dev, tmp_path, may=lambda path: False))
     assert [f.subject for f in found] == ['video0', 'hidraw3', 'hidraw5']
     assert all(f.level is Level.ERROR for f in found)
     assert 'usermod -aG video' in found[0].remedy and 'udev' in found[1].remedy

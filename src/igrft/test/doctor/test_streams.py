@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from igrft.config import RobotConfig, named
+from igrft.doctor.cameras import check_tree
 from igrft.doctor.findings import Level, as_json, exit_code, summary
-from igrft.doctor.streams import Endpoint, Heard, Mismatch, check_streams, check_tree
+from igrft.doctor.heard import Endpoint, Heard, Mismatch
+from igrft.doctor.streams import check_streams
 from igrft.episodes.topics import episode_topics
 
 ROBOT = named('robots', 'sim', RobotConfig)

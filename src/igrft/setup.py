@@ -40,6 +40,8 @@ setup(
         'bench': ['matplotlib'],
         'console': ['anyio', 'fastapi', 'uvicorn', 'websockets'],
         'devices': ['pyspacemouse', 'ruckig'],
+        'flow': ['safetensors', 'torch', 'torchvision'],
+        'meshes': ['pycollada', 'trimesh'],
         'train': ['safetensors', 'tensorboard', 'torch', 'transformers'],
         'test': ['hypothesis', 'pytest'],
     },

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `igrft` command: what works on recorded episodes, and measuring. Running and training are launch files."""
+"""The `igrft` command: recorded episodes, cameras, checks, measuring. Running and training are launch files."""
 
 from __future__ import annotations
 
 import typer
 
-from igrft.cli import bench, episodes
+from igrft.cli import bench, calibrate, doctor, episodes
 
 app = typer.Typer(
     name='igrft',
@@ -14,5 +14,7 @@ app = typer.Typer(
     help='Interaction-guided reinforced fine-tuning of vision-language-action policies.',
 )
 
+app.command('doctor')(doctor.command)
+app.add_typer(calibrate.app, name='calibrate', help="a board to print, a camera's intrinsics, where it is mounted")
 app.add_typer(episodes.app, name='episodes', help='list, show, verify, recover and label recorded episodes')
 app.add_typer(bench.app, name='bench', help='measure the running loop')

@@ -80,6 +80,11 @@ def mask_topic(camera: str) -> str:
     return f'camera/{camera}/robot_mask'
 
 
+def info_topic(camera: str) -> str:
+    """Topic of a camera's calibration."""
+    return f'camera/{camera}/camera_info'
+
+
 def ee_pose_topics(robot: RobotConfig) -> tuple[str, ...]:
     """One end-effector pose topic an arm; a single arm carries no prefix."""
     return ('ee_pose',) if len(robot.arms) == 1 else tuple(f'{arm}/ee_pose' for arm in robot.arms)
@@ -116,8 +121,7 @@ def episode_topics(robot: RobotConfig) -> tuple[TopicSpec, ...]:
         topics.append(TopicSpec(image_topic(camera.name), image, Qos.IMAGE, True, 'rgb8', *size))
         if camera.robot_mask:
             topics.append(TopicSpec(mask_topic(camera.name), image, Qos.IMAGE, True, 'mono8', *size))
-        info = f'camera/{camera.name}/camera_info'
-        topics.append(TopicSpec(info, 'sensor_msgs/msg/CameraInfo', Qos.SENSOR))
+        topics.append(TopicSpec(info_topic(camera.name), 'sensor_msgs/msg/CameraInfo', Qos.SENSOR))
     topics.append(TopicSpec(JOINT_STATES, 'sensor_msgs/msg/JointState', Qos.SENSOR, True))
     for name in ee_pose_topics(robot):
         topics.append(TopicSpec(name, 'geometry_msgs/msg/PoseStamped', Qos.SENSOR, True))

@@ -5,26 +5,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from builtin_interfaces.msg import Time
+from rclpy.duration import Duration
 from sensor_msgs.msg import CameraInfo, Image
 
 from igrft.config import ConfigError, RobotConfig, named, nearest
-from igrft.devices.camera import Calibration, Camera, Frame, open_source, read_calibration
+from igrft.devices.camera import Camera, Frame, fit
+from igrft.devices.sources import CaptureConfig, open_source
+from igrft.perception.calibration import Calibration, read_calibration
 from igrft.ros import messages, qos
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
+from igrft.ros.images import to_rgb
 from igrft.ros.lifecycle import Lifecycle, autostart_parameter
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
+
+TOPIC = 'topic:'
 
 
 @dataclass(frozen=True)
 class Parameters(Common):
     camera: str = parameter('front', "name of one of the robot's cameras")
-    source: str = parameter('0', 'V4L2 index or device, video file, or folder of images')
+    source: str = parameter(
+        '0',
+        'V4L2 index or device, gstreamer:<pipeline>, video file, folder of images, or topic:<image topic of a driver>',
+    )
     calibration: str = parameter('', 'camera_info YAML file; empty publishes an uncalibrated camera_info')
     frame_id: str = parameter('', 'frame of the images; empty is <camera>_optical')
     retry: float = parameter(1.0, 'between attempts to reopen a lost camera', unit='s', minimum=0.1, maximum=60.0)
+    capture_width: int = parameter(
+        0, 'of capture, before fitting; 0 is the published one', unit='px', minimum=0, maximum=8192
+    )
+    capture_height: int = parameter(0, 'of capture; 0 is the published one', unit='px', minimum=0, maximum=8192)
+    pixel_format: str = parameter('', 'four letters asked of the device, e.g. MJPG or YUYV; empty leaves it')
+    exposure: float = parameter(0.0, 'locked exposure time; 0 is automatic', unit='s', minimum=0.0, maximum=1.0)
+    gain: float = parameter(-1.0, "locked gain in the driver's unit; -1 leaves it", minimum=-1.0, maximum=1e6)
+    white_balance: float = parameter(
+        0.0, 'locked white balance; 0 is automatic', unit='K', minimum=0.0, maximum=20000.0
+    )
+    focus: float = parameter(-1.0, "locked focus in the driver's unit; -1 is automatic", minimum=-1.0, maximum=1e6)
     autostart: bool = autostart_parameter()
 
 
@@ -42,6 +63,8 @@ class CameraNode(Lifecycle):
         self.config = cameras[self.parameters.camera]
         self._frame_id = self.parameters.frame_id or f'{self.config.name}_optical'
         self._camera: Camera | None = None
+        self._driver: Any = None
+        self._problem = ''
         self._info = CameraInfo()
         self._frames = Rate()
         prefix = f'camera/{self.config.name}'
@@ -61,10 +84,14 @@ class CameraNode(Lifecycle):
 
     def activate(self) -> None:
         """Begin to read."""
-        size = (self.config.width, self.config.height)
-        source, rate = self.parameters.source, self.config.rate
+        source = self.parameters.source
+        if source.startswith(TOPIC):
+            topic = source.removeprefix(TOPIC).strip()
+            self._driver = qos.create_subscription(self, Image, topic, self._on_driver, qos.IMAGE)
+            return
+        size, capture = (self.config.width, self.config.height), self._capture()
         self._camera = Camera(
-            lambda: open_source(source, *size, rate), size, self._stamp, self._publish, self.parameters.retry
+            lambda: open_source(source, capture), size, self._stamp, self._publish, self.parameters.retry
         )
         self._camera.start()
 
@@ -73,9 +100,35 @@ class CameraNode(Lifecycle):
         if self._camera is not None:
             self._camera.stop()
             self._camera = None
+        if self._driver is not None:
+            self.destroy_subscription(self._driver)
+            self._driver = None
 
-    def _stamp(self) -> Time:
-        return self.get_clock().now().to_msg()
+    def _capture(self) -> CaptureConfig:
+        p = self.parameters
+        return CaptureConfig(
+            width=p.capture_width or self.config.width,
+            height=p.capture_height or self.config.height,
+            rate=self.config.rate,
+            pixel_format=p.pixel_format,
+            exposure=p.exposure,
+            gain=p.gain,
+            white_balance=p.white_balance,
+            focus=p.focus,
+        )
+
+    def _stamp(self, age: float) -> Time:
+        return (self.get_clock().now() - Duration(seconds=age)).to_msg()
+
+    def _on_driver(self, message: Image) -> None:
+        """A vendor driver's frame: fitted, and published with the driver's own stamp."""
+        try:
+            rgb = fit(to_rgb(message, self._driver.topic_name), self.config.width, self.config.height)
+        except messages.MessageError as error:
+            self._problem = str(error)
+            return
+        self._problem = ''
+        self._publish(Frame(rgb, message.header.stamp))
 
     def _publish(self, frame: Frame) -> None:
         """In the camera's thread."""
@@ -86,13 +139,16 @@ class CameraNode(Lifecycle):
 
     def _status(self) -> Status:
         camera = self._camera
-        if camera is None:
+        if camera is None and self._driver is None:
             return Status('ok', 'inactive')
-        values = {**self._frames.report('frame'), 'losses': camera.losses}
-        if camera.problem:
-            return Status('error', camera.problem, values)
+        values = {**self._frames.report('frame'), 'losses': camera.losses if camera else 0}
+        problem = camera.problem if camera else self._problem
+        if problem:
+            return Status('error', problem, values)
         if self._frames.age() > 2.0 / self.config.rate + 1.0:
-            return Status('error', f'no frame for {self._frames.age():.1f} s', values)
+            return Status('error', f'no frame for {self._frames.age():.1f} s from {self.parameters.source}', values)
+        if camera and camera.refused:
+            return Status('warn', f'the camera did not take {"; ".join(camera.refused)}', values)
         return Status('ok', 'streaming', values)
 
 

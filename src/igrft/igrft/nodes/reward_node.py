@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 from rclpy.node import Node
@@ -19,8 +20,10 @@ from igrft.ros import qos
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
 from igrft.ros.executor import event_driven
 from igrft.ros.messages import MessageError, image_array, nanoseconds_of, seconds_of
-from igrft.ros.parameters import Common, declare, parameter
+from igrft.ros.parameters import declare, parameter
+from igrft.ros.robot_masks import MaskParameters, UrdfMasks
 from igrft.ros.runtime import spin
+from igrft.types import UInt8
 from igrft_msgs.msg import EpisodeStatus, Interaction, Reward, SubtaskMark, TeleopEvent
 
 KEPT = 8
@@ -28,7 +31,7 @@ KEPT = 8
 
 
 @dataclass(frozen=True)
-class Parameters(Common):
+class Parameters(MaskParameters):
     reward: str = parameter('hybrid', 'name or path of a config/reward file')
 
 
@@ -42,7 +45,9 @@ class RewardNode(Node):
         self.robot = named('robots', self.p.robot, RobotConfig)
         self.config = named('reward', self.p.reward, HybridConfig)
         self.camera = grid_camera(self.robot)
-        self._has_mask = any(c.robot_mask for c in self.robot.cameras if c.name == self.camera)
+        self._has_mask = self.p.mask == 'topic' or any(
+            c.robot_mask for c in self.robot.cameras if c.name == self.camera
+        )
         self._detector = InteractionDetector(self.config.interaction)
         self._use_task(self.p.task)
         self._episode = ''
@@ -52,13 +57,19 @@ class RewardNode(Node):
         self._problem = ''
         self._interaction = qos.create_publisher(self, Interaction, 'interaction', qos.EVENT)
         self._reward = qos.create_publisher(self, Reward, 'reward', qos.EVENT)
+        self._drawn: UrdfMasks | None = None
+        self._republished: Any = None
+        if self.p.mask == 'urdf':
+            self._drawn = UrdfMasks(self, self.robot, self.camera, self.p, self._advance, self._tell)
+        elif self.p.mask == 'topic':
+            self._republished = qos.create_publisher(self, Image, mask_topic(self.camera), qos.IMAGE)
         subscribe = qos.create_subscription
         subscribe(self, EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED)
         subscribe(self, SubtaskMark, 'subtask_mark', self._on_mark, qos.EVENT)
         subscribe(self, TeleopEvent, 'teleop/event', self._on_event, qos.EVENT)
         subscribe(self, Image, image_topic(self.camera), self._on_frame, qos.IMAGE)
-        if self._has_mask:
-            subscribe(self, Image, mask_topic(self.camera), self._on_mask, qos.IMAGE)
+        if self._drawn is None and self._has_mask:
+            subscribe(self, Image, self.p.mask_topic or mask_topic(self.camera), self._on_mask, qos.IMAGE)
         self._diagnostics = Diagnostics(self, self.robot.name, {'interaction': self._health})
 
     def _use_task(self, name: str) -> None:
@@ -78,6 +89,8 @@ class RewardNode(Node):
         self._detector.reset()
         self._frames.clear()
         self._masks.clear()
+        if self._drawn is not None:
+            self._drawn.forget()
 
     def _on_mark(self, mark: SubtaskMark) -> None:
         try:
@@ -91,7 +104,9 @@ class RewardNode(Node):
             self._potential.mark(self._potential.next_open, seconds_of(event.header.stamp))
 
     def _on_frame(self, image: Image) -> None:
-        if self._has_mask:
+        if self._drawn is not None:
+            self._drawn.take(image)
+        elif self._has_mask:
             self._pair(self._frames, image)
         else:
             self._advance(image, None)
@@ -105,21 +120,33 @@ class RewardNode(Node):
         own[stamp] = image
         while len(own) > KEPT:
             own.pop(min(own))
-        if stamp in self._frames and stamp in self._masks:
-            self._advance(self._frames.pop(stamp), self._masks.pop(stamp))
+        if stamp not in self._frames or stamp not in self._masks:
+            return
+        frame, mask = self._frames.pop(stamp), self._masks.pop(stamp)
+        try:
+            robot = image_array(mask, self.p.mask_topic or mask_topic(self.camera), 'mono8')
+        except MessageError as error:
+            self._tell(str(error))
+            return
+        if self._republished is not None:
+            self._republished.publish(mask)
+        self._advance(frame, robot)
 
-    def _advance(self, frame: Image, mask: Image | None) -> None:
+    def _tell(self, problem: str) -> None:
+        self._problem = problem
+        if problem:
+            self.get_logger().error(problem, throttle_duration_sec=2.0)
+
+    def _advance(self, frame: Image, robot: UInt8 | None) -> None:
         stamp = seconds_of(frame.header.stamp)
         try:
             pixels = image_array(frame, image_topic(self.camera))
-            robot = None if mask is None else image_array(mask, mask_topic(self.camera), 'mono8')
             before = self._detector.stamp
             sample = self._detector.update(pixels, robot, stamp)
-        except (MessageError, ValueError) as error:
-            self._problem = str(error)
-            self.get_logger().error(self._problem, throttle_duration_sec=2.0)
+        except ValueError as error:
+            self._tell(str(error))
             return
-        self._problem = ''
+        self._tell('')
         if before is not None and stamp <= before:
             return  # a tick that was published again was answered before
         self._rate.tick()

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from igrft.perception.flow import make_flow
 from igrft.types import UInt8
 
 
@@ -41,6 +42,9 @@ class InteractionConfig:
     """[px] image width that the pixel values above are given for"""
     reference_rate: float = 10.0
     """[Hz] frame rate that the flow values above are given for"""
+    flow: str = 'dis'
+    """optical flow: dis, or raft (optional extra) with its file of weights"""
+    flow_weights: str = ''
 
     def __post_init__(self) -> None:
         for name in ('delta_flow', 'theta_pixel', 'max_gap', 'reference_width', 'reference_rate'):
@@ -88,10 +92,7 @@ class InteractionDetector:
 
     def __init__(self, config: InteractionConfig | None = None) -> None:
         self.config = config or InteractionConfig()
-        # At the preset's quarter resolution an object of ten pixels has no flow of its own.
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._flow.setFinestScale(0)
-        self._flow.setVariationalRefinementIterations(0)
+        self._flow = make_flow(self.config.flow, self.config.flow_weights)
         self.reset()
 
     def reset(self) -> None:
@@ -140,7 +141,7 @@ class InteractionDetector:
         height, width = gray.shape
         # Where the robot was uncovers background, which moves as little as the robot's new place.
         excluded = robot | self._robot
-        flow = self._flow.calc(self._gray, np.where(excluded, self._gray, gray), None)
+        flow = self._flow.calc(self._gray, np.where(excluded, self._gray, gray))
         # A flow of one reference pixel per reference frame, in this camera's pixels and frames.
         unit = (width / config.reference_width) * (stamp - self._last.stamp) * config.reference_rate
         count, mean = moving_pixels(flow, excluded, config.delta_flow * unit**2)

@@ -33,9 +33,7 @@ class Profile:
 
 def _qos(reliability: ReliabilityPolicy, depth: int, latched: bool = False) -> QoSProfile:
     durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability
-    )
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability)
 
 
 def _same(name: str, depth: int, latched: bool = False) -> Profile:
@@ -69,7 +67,7 @@ def create_publisher(node: Node, message: type[Any], topic: str, profile: Profil
         node.get_logger().error(
             f"topic '{publisher.topic_name}': a subscriber ({_names(others, profile.publisher, True)}) asks for "
             f'an incompatible QoS policy {policy} and will receive nothing; '
-            f'this topic is {_describe(profile.publisher)}'
+            f'this topic is {describe(profile.publisher)}'
         )
 
     callbacks = PublisherEventCallbacks(incompatible_qos=incompatible, use_default_callbacks=False)
@@ -96,7 +94,7 @@ def create_subscription(
         node.get_logger().error(
             f"topic '{subscription.topic_name}': a publisher ({_names(others, profile.subscription, False)}) offers "
             f'an incompatible QoS policy {policy}, nothing will be received from it; '
-            f'this node asks for {_describe(profile.subscription)}'
+            f'this node asks for {describe(profile.subscription)}'
         )
 
     callbacks = SubscriptionEventCallbacks(incompatible_qos=incompatible, use_default_callbacks=False)
@@ -111,9 +109,10 @@ def _policy_name(kind: Any) -> str:
     return str(name).removesuffix('_QOS_POLICY')
 
 
-def _describe(qos: QoSProfile) -> str:
+def describe(qos: QoSProfile) -> str:
+    """A profile in words; the graph does not tell the depth of an endpoint, and gives 0."""
     reliability, durability = qos.reliability.name.lower(), qos.durability.name.lower()
-    return f'{reliability}, {durability}, depth {qos.depth}'
+    return f'{reliability}, {durability}' + (f', depth {qos.depth}' if qos.depth else '')
 
 
 def _names(endpoints: list[Any], mine: QoSProfile, i_publish: bool) -> str:

@@ -26,6 +26,7 @@ from igrft.control.motion import MotionError
 from igrft.nodes.arm_node import ArmNode
 from igrft.nodes.camera_node import CameraNode
 from igrft.nodes.teleop_node import TeleopNode
+from igrft.perception.calibration import Calibration
 from igrft.ros import messages, qos
 from igrft_msgs.action import MoveTo
 from igrft_msgs.msg import Intervention, TaskState, Teleop, TeleopEvent
@@ -115,9 +116,7 @@ def test_teleop_speaks_what_the_reports_say_and_that_they_have_ended(bench_of, t
 
 
 def test_teleop_answers_each_tick_in_lock_step(bench_of, tmp_path) -> None:
-    bench = bench_of(
-        TeleopNode, f'device:={teleop_file(tmp_path, "SpaceMouseCompact")}', 'lockstep:=true'
-    )
+    bench = bench_of(TeleopNode, f'device:={teleop_file(tmp_path, "SpaceMouseCompact")}', 'lockstep:=true')
     commands = bench.hear(Teleop, 'teleop/command')
     publisher = qos.create_publisher(bench.listener, TaskState, 'task_state', qos.EVENT)
     bench.until(lambda: publisher.get_subscription_count() == 1, 'matched')
@@ -172,6 +171,30 @@ def test_camera_publishes_a_folder_and_says_when_it_ends(bench_of, tmp_path) -> 
     assert stamps == sorted(stamps)
     assert infos[0].k[0] == 0.0, 'not calibrated'
     bench.until(lambda: bench.node._camera.losses > 0, 'the folder ends and is opened again')
+
+
+def test_camera_takes_a_vendor_drivers_topic(bench_of, tmp_path) -> None:
+    """Another size and encoding go in; the robot's own come out, with the driver's stamp and the calibration for it."""
+    calibration = tmp_path / 'front.yaml'
+    calibration.write_text(Calibration(640, 480, (600.0, 0.0, 320.0, 0.0, 600.0, 240.0, 0.0, 0.0, 1.0)).yaml('front'))
+    bench = bench_of(CameraNode, 'source:=topic:/driver/color', f'calibration:={calibration}')
+    images = bench.hear(Image, 'camera/front/image_raw', qos.IMAGE)
+    infos = bench.hear(CameraInfo, 'camera/front/camera_info', qos.SENSOR)
+    bench.node.autostart()
+    driver = qos.create_publisher(bench.listener, Image, '/driver/color', qos.IMAGE)
+    bench.until(lambda: driver.get_subscription_count() == 1, 'the node listens to the driver')
+    bench.until(lambda: bench.node._image.get_subscription_count() == 1, 'the listener to the node')
+    frame = messages.image_msg(np.full((480, 640, 3), (10, 20, 30), np.uint8), messages.time_msg(7.5), 'color')
+    frame.encoding = 'bgr8'
+    driver.publish(frame)
+    bench.until(lambda: len(images) == 1 and len(infos) == 1, 'one frame')
+    assert (messages.image_array(images[0], 't', size=(128, 128)) == (30, 20, 10)).all()
+    assert images[0].header.stamp == frame.header.stamp
+    assert (infos[0].k[0], infos[0].k[2]) == pytest.approx((160, 64))
+    frame.encoding = '32FC1'
+    driver.publish(frame)
+    bench.until(lambda: bench.node._status().level == 'error', 'the refusal shows')
+    assert "/driver/color: encoding '32FC1'" in bench.node._status().text
 
 
 def test_camera_must_be_one_of_the_robots(bench_of) -> None:

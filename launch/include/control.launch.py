@@ -6,6 +6,7 @@ from launch.actions import GroupAction
 from launch.conditions import IfCondition
 
 from igrft.ros.launching import is_device, listens_to_teleop, lockstep, node
+from igrft.ros.launching_hardware import arm_node
 
 
 def generate_launch_description():
@@ -13,7 +14,7 @@ def generate_launch_description():
         [
             node('arbiter_node', 'robot', lockstep=lockstep(), lockstep_teleop=listens_to_teleop()),
             node('safety_node', 'robot', lockstep=lockstep()),
-            node('arm_node', 'robot', critical=False),
+            arm_node(),
             GroupAction(
                 [node('teleop_node', 'robot', 'teleop', lockstep=lockstep())], condition=IfCondition(is_device())
             ),

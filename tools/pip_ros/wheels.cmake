@@ -14,7 +14,11 @@ function(drop_builder_includes)
 endfunction()
 
 # Generated type support is many small files with the same large headers: compiled a dozen at a time it costs half.
+# (A message inside a message of the same package may then be used before it is specialised: such a package says NO_UNITY.)
 function(unite_type_support)
+  if(NO_UNITY)
+    return()
+  endif()
   get_property(targets DIRECTORY PROPERTY BUILDSYSTEM_TARGETS)
   foreach(target ${targets})
     if(target MATCHES "__rosidl_typesupport_")

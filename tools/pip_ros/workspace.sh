@@ -27,7 +27,13 @@ colcon_build() {
   cd "$root"
   local arguments=(-DPython3_EXECUTABLE="$venv/bin/python" -DBUILD_TESTING=OFF)
   [[ -n $ros ]] || arguments+=(-DCMAKE_PROJECT_INCLUDE="$here/wheels.cmake")
-  exec python -m colcon --log-level error build --base-paths src --symlink-install --cmake-args "${arguments[@]}"
+  local paths=(src) package
+  # What the wheels lack; an installed package of that name always wins.
+  for package in "$here"/interfaces/*/; do
+    package=$(basename "$package")
+    [[ -n $ros || -e $venv/share/ament_index/resource_index/packages/$package ]] || paths+=("tools/pip_ros/interfaces/$package")
+  done
+  exec python -m colcon --log-level error build --base-paths "${paths[@]}" --symlink-install --cmake-args "${arguments[@]}"
 }
 
 sweep() { # what --symlink-install leaves behind: links to files that are gone, executables of nodes that are gone

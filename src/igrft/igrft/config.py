@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import difflib
 import functools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
+from igrft.hardware import HardwareConfig, JointLimitsConfig
 from igrft.types import Subtask
 
 T = TypeVar('T')
@@ -35,6 +38,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def _check_keys(data: Any, cls: Any, where: str) -> None:
     """Refuse keys that ``cls`` does not have, at every depth, before any value is looked at."""
+    if isinstance(cls, UnionType):  # `X | None`
+        cls = next(kind for kind in get_args(cls) if kind is not type(None))
     if not (is_dataclass(cls) and isinstance(data, Mapping)):
         return
     hints = get_type_hints(cls)
@@ -195,6 +200,12 @@ class LimitsConfig:
     workspace_max: tuple[float, float, float]
 
     def __post_init__(self) -> None:
+        for name in ('linear_velocity', 'angular_velocity', 'linear_acceleration', 'angular_acceleration'):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f'{name} must be positive and finite')
+        corners = (*self.workspace_min, *self.workspace_max)
+        if not all(map(math.isfinite, corners)):
+            raise ValueError('workspace_min and workspace_max must be finite [m]')
         if any(low >= high for low, high in zip(self.workspace_min, self.workspace_max, strict=True)):
             raise ValueError('workspace_min must lie below workspace_max on every axis')
 
@@ -220,6 +231,25 @@ class RobotConfig:
     """Named joint positions [rad], arm by arm"""
     bases: tuple[tuple[float, float, float], ...] = ()
     """[m] where each arm stands in base_frame, all facing x; empty: one arm at its origin"""
+    joint_limits: JointLimitsConfig | None = None
+    """Of all joints; a real arm must have them"""
+    hardware: HardwareConfig | None = None
+    """The software behind a real arm; None is the simulated cell"""
+
+    def __post_init__(self) -> None:
+        limits, count = self.joint_limits, len(self.joints)
+        if limits is not None and len(limits.lower) != count:
+            raise ValueError(f'joint_limits: {len(limits.lower)} limits for {count} joints')
+        for name, pose in self.poses.items():
+            if len(pose) != count:
+                raise ValueError(f"pose '{name}' has {len(pose)} positions for {count} joints")
+            problem = limits.violation(pose, self.joints) if limits is not None else ''
+            if problem:
+                raise ValueError(f"pose '{name}': {problem}")
+        if self.hardware is not None and limits is None:
+            raise ValueError('a robot with hardware needs joint_limits')
+        if self.hardware is not None and len(self.arms) != 1:
+            raise ValueError('hardware describes one arm; run one graph for each, in namespaces')
 
     @property
     def action_dim(self) -> int:

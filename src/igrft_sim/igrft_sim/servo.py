@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import mink
 import numpy as np
 import numpy.typing as npt
 
+from igrft.control.servo_status import ServoCode
 from igrft_sim import scene
 
 Float64 = npt.NDArray[np.float64]
@@ -20,27 +20,6 @@ COMFORTABLE = (0.0, -0.09, 0.0, -2.54, 0.0, 2.45, 0.785)
 
 POSTURE_GAIN = 0.03
 """Share of the way to the comfortable posture that a linearisation goes, where the tool allows it."""
-
-
-class ServoCode(IntEnum):
-    """The values of ``igrft_msgs/ServoStatus``, which are MoveIt Servo's."""
-
-    INVALID = -1
-    NO_WARNING = 0
-    DECELERATE_FOR_APPROACHING_SINGULARITY = 1
-    HALT_FOR_SINGULARITY = 2
-    DECELERATE_FOR_LEAVING_SINGULARITY = 3
-    JOINT_BOUND = 6
-
-
-MESSAGES = {
-    ServoCode.INVALID: 'the twist is not finite or has a wrong size; the arm holds',
-    ServoCode.NO_WARNING: 'no warning',
-    ServoCode.DECELERATE_FOR_APPROACHING_SINGULARITY: 'slowed near a singularity',
-    ServoCode.HALT_FOR_SINGULARITY: 'halted at a singularity; move back',
-    ServoCode.DECELERATE_FOR_LEAVING_SINGULARITY: 'slowed while leaving a singularity',
-    ServoCode.JOINT_BOUND: 'a joint is at its limit',
-}
 
 
 @dataclass(frozen=True, slots=True)

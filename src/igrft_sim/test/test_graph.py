@@ -334,7 +334,7 @@ class Hand:
             qos.create_subscription(node, *what)
             for what in (
                 (PoseStamped, 'ee_pose', lambda m: self.heights.append(m.pose.position.z), qos.SENSOR),
-                (ServoStatus, 'servo_node/status', lambda m: self.codes.append(m.code), qos.LATCHED),
+                (ServoStatus, 'servo/status', lambda m: self.codes.append(m.code), qos.LATCHED),
                 (CameraInfo, 'camera/front/camera_info', self.infos.append, qos.SENSOR),
                 (Image, 'camera/front/robot_mask', self.masks.append, qos.IMAGE),
             )

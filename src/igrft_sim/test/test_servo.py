@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from igrft.control.servo_status import ServoCode
 from igrft_sim.cell import Cell
 from igrft_sim.expert import multiply, rotation_to
-from igrft_sim.servo import COMFORTABLE, Servo, ServoCode, ServoLimits
+from igrft_sim.servo import COMFORTABLE, Servo, ServoLimits
 from igrft_sim.tasks import make_task
 
 HOME = np.array(COMFORTABLE)

@@ -93,7 +93,7 @@ def ee_pose_topics(robot: RobotConfig) -> tuple[str, ...]:
 def servo_status_topics(robot: RobotConfig) -> tuple[str, ...]:
     """One status of the servo an arm; a single arm carries no prefix."""
     prefixes = [''] if len(robot.arms) == 1 else [f'{arm}/' for arm in robot.arms]
-    return tuple(f'{prefix}servo_node/status' for prefix in prefixes)
+    return tuple(f'{prefix}servo/status' for prefix in prefixes)
 
 
 def gripper_joints(robot: RobotConfig) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from igrft.ros.e_stop import EmergencyStop
 from igrft.ros.executor import event_driven
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
+from igrft.ros.servo_reports import ServoReports
 from igrft.types import Source
 from igrft_msgs.msg import Command, EpisodeStatus, SafetyStatus
 
@@ -59,12 +60,12 @@ class SafetyNode(Node):
         self._verdict: Verdict = self.filter.halt(text='no command yet')
         self._last_output = -np.inf
         self._recording = False
-        self._reported: tuple[State, str] | None = None
         self._commands = Rate()
 
         prefixes = [''] if len(arms) == 1 else [f'{arm}/' for arm in arms]
         silence = None if self.parameters.lockstep else self._steady.silence()
         self._outputs = SafetyOutputs(self, self.robot.base_frame, prefixes, silence)
+        self._servo = ServoReports(self, prefixes, self._report)
         self._status = qos.create_publisher(self, SafetyStatus, 'safety/status', qos.LATCHED)
         for arm, prefix in enumerate(prefixes):
             qos.create_subscription(
@@ -149,8 +150,7 @@ class SafetyNode(Node):
     def _answer(self, message: Command, positions: np.ndarray | None, dt: float) -> None:
         command = messages.command_from(message)
         verdict = self.filter.filter(command.action, positions, dt)
-        stands = verdict.state in (State.INVALID, State.E_STOP)
-        source = Source.HOLD if stands else command.source
+        source = Source.HOLD if verdict.state in (State.INVALID, State.E_STOP) else command.source
         self._publish(verdict, replace(command, action=verdict.action, source=source), message.header.stamp)
         if verdict.state is State.INVALID:
             self.get_logger().error(verdict.text, throttle_duration_sec=1.0)
@@ -172,9 +172,12 @@ class SafetyNode(Node):
             self._outputs.grippers(self._verdict.action, stamp)
 
     def _report(self) -> None:
-        verdict, judge = self._verdict, self.filter
         message = SafetyStatus(
-            state=int(verdict.state), text=verdict.text, rejected=judge.rejected, limited=judge.limited
+            state=int(self._verdict.state),
+            text=self._servo.joined(self._verdict.text),
+            rejected=self.filter.rejected,
+            limited=self.filter.limited,
+            servo_code=int(self._servo.code),
         )
         message.header.stamp = self.get_clock().now().to_msg()
         message.header.frame_id = self.robot.base_frame
@@ -184,7 +187,8 @@ class SafetyNode(Node):
         state = self._verdict.state
         values = {'state': state.name, 'rejected': self.filter.rejected, 'limited': self.filter.limited}
         trouble = state in (State.INVALID, State.E_STOP) or (state is State.STALE and self._recording)
-        return Status('error' if trouble else 'ok', self._verdict.text, values | self._commands.report('command'))
+        level = 'error' if trouble else self._servo.level
+        return Status(level, self._servo.joined(self._verdict.text), values | self._commands.report('command'))
 
     def close(self) -> None:
         """The last thing said is a standstill."""

@@ -38,7 +38,12 @@ class Argument:
 
 ARGUMENTS: dict[str, Argument] = {
     'namespace': Argument('', 'namespace of the whole graph, so that several loops run side by side'),
-    'robot': Argument('sim', 'file of config/robots (sim is the simulated cell), or a path'),
+    'robot': Argument('sim', 'file of config/robots (sim, sim_dual: simulated cells; ur5e, fr3: real arms), or a path'),
+    'robot_ip': Argument('', 'address of the real arm'),
+    'drivers': Argument(
+        'true', "start the real arm's drivers and MoveIt Servo; false: they run elsewhere", ('true', 'false')
+    ),
+    'use_fake_hardware': Argument('false', "the drivers' own mock in place of the real arm", ('true', 'false')),
     'task': Argument('block_stacking', 'file of config/tasks, or a path'),
     'policy': Argument('compact_flow', 'file of config/policies, or a path'),
     'curriculum': Argument('quick', 'file of config/curriculum (quick, paper, smoke), or a path'),
@@ -51,7 +56,10 @@ ARGUMENTS: dict[str, Argument] = {
         'who corrects: operator (the simulated human), a device, or nobody',
         ('operator', 'spacemouse', 'joy', 'keyboard', 'none'),
     ),
-    'rtf': Argument('0', 'speed of the simulated cell: 1 real time, 4 four times, 0 lock-step (as fast as it goes)'),
+    'rtf': Argument(
+        '0',
+        'speed of the simulated cell: 1 real time, 4 four times, 0 lock-step (as fast as it goes); no arm minds it',
+    ),
     'use_sim_time': Argument(
         'auto',
         'time from the clock topic; auto: in the simulated cell, except in real time (rtf:=1)',
@@ -78,6 +86,9 @@ UPSTREAM = ('launch-prefix', 'launch-prefix-filter', 'emulate_tty', 'sigterm_tim
 GRAPH = (
     'namespace',
     'robot',
+    'robot_ip',
+    'drivers',
+    'use_fake_hardware',
     'task',
     'policy',
     'split',
@@ -134,8 +145,8 @@ def value(name: str) -> LaunchConfiguration:
 
 
 def lockstep() -> ParameterValue:
-    """True where rtf is 0."""
-    return ParameterValue(PythonExpression(["float('", value('rtf'), "') == 0.0"]), value_type=bool)
+    """True where rtf is 0 in the simulated cell; a real arm does not wait."""
+    return ParameterValue(PythonExpression(["float('", value('rtf'), "') == 0.0 and ", simulated()]), value_type=bool)
 
 
 def sim_time() -> ParameterValue:
@@ -236,6 +247,8 @@ def whole_graph(loop: Node, trainer: bool = False) -> GroupAction:
             SetParameter('use_sim_time', sim_time()),
             include('cell', IfCondition(simulated())),
             include('robot', IfCondition(simulated(negate=True))),
+            # Drivers publish on joint_states; what the graph reads is their messages with the gripper's opening.
+            SetRemap('joint_states', 'robot/joint_states', condition=IfCondition(simulated(negate=True))),
             include('control'),
             include('policy'),
             include('episodes'),

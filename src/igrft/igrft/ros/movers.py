@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two ways to move an arm to joint positions, behind one interface."""
+"""How an arm is moved to joint positions: the interface, and the way without a planner (`moveit_mover` plans)."""
 
 from __future__ import annotations
 
-import threading
 import time
 from array import array
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -100,59 +99,3 @@ class RuckigMover:
     def brake(self) -> None:
         if self._motion is not None:
             self._motion.brake()
-
-
-class MoveItMover:
-    """Plans around obstacles and executes with MoveItPy, in a thread of its own.
-
-    Args:
-        node: for its name and log.
-        robot: joint names in the planning group's order.
-        group: MoveIt's planning group.
-
-    Raises:
-        MotionError: MoveItPy is not installed.
-    """
-
-    def __init__(self, node: Node, robot: RobotConfig, group: str) -> None:
-        try:
-            from moveit.core.robot_state import RobotState
-            from moveit.planning import MoveItPy
-        except ImportError as error:
-            raise MotionError(
-                "backend 'moveit' needs MoveItPy: sudo apt install ros-$ROS_DISTRO-moveit-py, "
-                f"or take backend 'ruckig' ({error})"
-            ) from error
-        self._state_type: Any = RobotState
-        self._moveit: Any = MoveItPy(node_name=f'{node.get_name()}_moveit')
-        self._group = group
-        self._joints = robot.joints
-        self._thread: threading.Thread | None = None
-        self._problem = ''
-
-    def begin(self, target: list[float]) -> None:
-        component = self._moveit.get_planning_component(self._group)
-        goal = self._state_type(self._moveit.get_robot_model())
-        goal.set_joint_group_positions(self._group, target)
-        component.set_start_state_to_current_state()
-        component.set_goal_state(robot_state=goal)
-        self._problem = ''
-        self._thread = threading.Thread(target=self._run, args=(component,), name='moveit', daemon=True)
-        self._thread.start()
-
-    def _run(self, component: Any) -> None:
-        plan = component.plan()
-        if not plan:
-            self._problem = 'MoveIt found no plan; see its log'
-            return
-        if not self._moveit.execute(plan.trajectory, controllers=[]):
-            self._problem = 'MoveIt could not execute the plan; see its log'
-
-    def step(self) -> Progress:
-        if self._thread is not None and self._thread.is_alive():
-            return Progress(0.0)
-        self._thread = None
-        return Progress(1.0, done=True, problem=self._problem)
-
-    def brake(self) -> None:
-        self._moveit.get_trajectory_execution_manager().stop_execution()

@@ -15,6 +15,7 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from igrft.config import ConfigError, RobotConfig, named, nearest
+from igrft.control.servo_status import LEVELS, MESSAGES, ServoCode
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
 from igrft.ros.executor import event_driven
 from igrft.ros.messages import MessageError, nanoseconds_of
@@ -23,7 +24,7 @@ from igrft.ros.qos import COMMAND, LATCHED, SENSOR, create_publisher, create_sub
 from igrft.ros.runtime import spin
 from igrft_msgs.msg import ServoStatus
 from igrft_sim.nodes.messages import joint_state_values, trajectory_msg, twist_values
-from igrft_sim.servo import MESSAGES, Servo, ServoCode, ServoLimits
+from igrft_sim.servo import Servo, ServoLimits
 
 DEFAULTS = ServoLimits()
 
@@ -84,7 +85,7 @@ class SimServoNode(Node):
         self._code: ServoCode | None = None
         self._rate = Rate()
         self._targets = create_publisher(self, JointTrajectory, f'{prefix}joint_command', COMMAND)
-        self._status = create_publisher(self, ServoStatus, f'{prefix}servo_node/status', LATCHED)
+        self._status = create_publisher(self, ServoStatus, f'{prefix}servo/status', LATCHED)
         create_subscription(self, JointState, 'joint_states', self._on_joints, SENSOR)
         create_subscription(self, TwistStamped, f'{prefix}servo_node/delta_twist_cmds', self._on_twist, COMMAND)
         self._diagnostics = Diagnostics(self, self._robot.name, {'servo': self._health})
@@ -162,8 +163,7 @@ class SimServoNode(Node):
         values = self._rate.report('target')
         if self._code is None:
             return Status('ok', 'no twist yet', values)
-        well = self._code == ServoCode.NO_WARNING
-        return Status('ok' if well else 'warn', MESSAGES[self._code], values)
+        return Status(LEVELS[self._code], MESSAGES[self._code], values)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from launch import LaunchDescription
 from launch.actions import GroupAction
 from launch.conditions import IfCondition
 
-from igrft.ros.launching import is_operator, lockstep, node, real_time_factor, servo_nodes
+from igrft.ros.launching import fake_device, is_operator, lockstep, node, real_time_factor, servo_nodes
 
 
 def generate_launch_description():
@@ -14,7 +14,11 @@ def generate_launch_description():
             node('sim_node', 'robot', 'task', package='igrft_sim', lockstep=lockstep(), rtf=real_time_factor()),
             servo_nodes(),
             GroupAction(
-                [node('operator_node', 'robot', 'task', package='igrft_sim', lockstep=lockstep())],
+                [
+                    node(
+                        'operator_node', 'robot', 'task', package='igrft_sim', lockstep=lockstep(), hid=fake_device()
+                    )
+                ],
                 condition=IfCondition(is_operator()),
             ),
         ]

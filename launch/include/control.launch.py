@@ -5,7 +5,7 @@ from launch import LaunchDescription
 from launch.actions import GroupAction
 from launch.conditions import IfCondition
 
-from igrft.ros.launching import is_device, listens_to_teleop, lockstep, node
+from igrft.ros.launching import device, fake_device, is_device, listens_to_teleop, lockstep, node
 from igrft.ros.launching_hardware import arm_node
 
 
@@ -16,7 +16,8 @@ def generate_launch_description():
             node('safety_node', 'robot', lockstep=lockstep()),
             arm_node(),
             GroupAction(
-                [node('teleop_node', 'robot', 'teleop', lockstep=lockstep())], condition=IfCondition(is_device())
+                [node('teleop_node', 'robot', device=device(), path=fake_device(), lockstep=lockstep())],
+                condition=IfCondition(is_device()),
             ),
         ]
     )

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from igrft.config import LimitsConfig
 from igrft.control.chunks import TOLERANCE, ChunkConfig, ChunkExecutor
+from igrft.control.handover import HandOver
 from igrft.control.inputs import Command, hold_action, openings_of, refusal
 from igrft.control.takeover import Takeover
-from igrft.types import ActionChunk, Float32, Kind, Mode, Source, TeleopInput
+from igrft.types import ARM_ACTION_DIM, ActionChunk, Float32, Kind, Mode, Source, TeleopInput
+
+CONSOLE = 'console'
+"""The device name of the web page's pad."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +28,20 @@ class ArbiterConfig:
     """[s] without operator input after which his command is a zero twist"""
     teleop_lost: float = 0.5
     """[s] without operator input after which the policy is paused, for he has not let go"""
+    limits: LimitsConfig | None = None
+    """the safety node's: a change of driver keeps to them; None (lock-step, in process) changes at once"""
+    period: float = 0.02
+    """[s] of the control tick"""
+    hand_over: float = 0.2
+    """[s] for which a change of driver is a seam"""
 
     def __post_init__(self) -> None:
         if not 0 < self.teleop_timeout <= self.teleop_lost:
             raise ValueError('teleop_timeout must be positive and at most teleop_lost [s]')
-        if self.lockstep and (self.chunks.blend_time > 0 or self.chunks.prefetch):
-            raise ValueError('in lock-step chunks neither blend nor prefetch')
+        if self.hand_over < 0 or self.period <= 0:
+            raise ValueError('hand_over must not be negative, period must be positive [s]')
+        if self.lockstep and (self.chunks.blend_time > 0 or self.chunks.prefetch or self.limits is not None):
+            raise ValueError('in lock-step chunks neither blend nor prefetch, and drivers change at once')
 
     @property
     def action_dim(self) -> int:
@@ -61,12 +74,20 @@ class Arbiter:
         self.chunks = ChunkExecutor(config.chunks)
         self.rejected = 0
         """Operator inputs refused since start."""
+        self.awaited = False
+        """The newest chunk ended a time without one: it need not wait for the next tick."""
         self._changed = True
         self._stopping = False
-        n_arms = config.action_dim // 7
+        n_arms = config.action_dim // ARM_ACTION_DIM
         self._measured: Float32 = np.ones(n_arms, np.float32)
         self._openings = self._measured
         self._teleop: TeleopInput | None = None
+        self._driver: str | None = None
+        """The device heard last; while the operator drives, his."""
+        self._seam: HandOver | None = None
+        if config.limits is not None:
+            self._seam = HandOver(config.limits, n_arms, config.period, config.hand_over)
+        self._runs_out = False
 
     # Inputs -------------------------------------------------------------------------------------------------
 
@@ -77,7 +98,7 @@ class Arbiter:
     def start(self, kind: Kind, now: float) -> None:
         """An episode begins to record."""
         self._openings = self._measured
-        self._teleop = None
+        self._teleop = self._driver = None
         self._moved(self.takeover.start(kind), now)
 
     def stop(self, now: float) -> None:
@@ -92,13 +113,25 @@ class Arbiter:
         """The safety node's emergency stop."""
         self._moved(self.takeover.emergency(stopped), now)
 
+    def hears(self, device: str) -> bool:
+        """Whether the input of ``device`` counts: while one device drives, what the others say does not.
+
+        One that lies still says so all the time, and would let go for the one in the operator's hand. In lock-step a
+        page in a browser is not heard at all: it answers no ticks.
+        """
+        if self.config.lockstep:
+            return device != CONSOLE
+        return self.takeover.mode is not Mode.CORRECTING or device == self._driver
+
     def teleop(self, teleop: TeleopInput, now: float) -> str:
-        """The operator's input. Returns why it was refused, '' if it was taken."""
+        """The operator's input. Returns why it was refused, '' if it was taken (or is of no device that counts)."""
+        if not self.hears(teleop.device):
+            return ''
         reason = refusal(teleop.action, self.config.action_dim)
         if reason:
             self.rejected += 1
             return reason
-        self._teleop = teleop
+        self._teleop, self._driver = teleop, teleop.device
         # In lock-step an input counts in the tick that it answers, not when it happens to arrive.
         if not self.config.lockstep:
             self._moved(self.takeover.operator(teleop.engaged, teleop.connected), now)
@@ -106,6 +139,12 @@ class Arbiter:
 
     def chunk(self, chunk: ActionChunk, now: float) -> str:
         """The policy's proposal. Returns why it was refused, '' if it was taken."""
+        starved = self.chunks.empty(now)
+        reason = self._offer(chunk, now)
+        self.awaited = starved and not reason
+        return reason
+
+    def _offer(self, chunk: ActionChunk, now: float) -> str:
         if self.takeover.mode is not Mode.AUTONOMOUS:
             return f'the policy does not drive ({self.takeover.mode.name})'
         if self.config.lockstep and abs(chunk.stamp - now) > TOLERANCE:
@@ -160,22 +199,41 @@ class Arbiter:
             return None
         step = self.chunks.step(now)
         if step is None:
-            return self._stand(now)
-        return Command(now, step.action, Source.POLICY, step.index, step.checkpoint)
+            return self._run_out(now) if self._runs_out else self._stand(now)
+        if self._runs_out and self._seam is not None:
+            self._seam.begin(now)
+        self._runs_out = False
+        return Command(now, self._seamless(step.action, now), Source.POLICY, step.index, step.checkpoint)
 
     def _operator(self, now: float, silence: float) -> Command:
         silent = not self.config.lockstep and silence > self.config.teleop_timeout
         if self._teleop is None or silent:
             return self._stand(now)
-        return Command(now, self._teleop.action, Source.HUMAN)
+        return Command(now, self._seamless(self._teleop.action, now), Source.HUMAN)
+
+    def _seamless(self, action: Float32, now: float) -> Float32:
+        return action if self._seam is None else self._seam.follow(action, now)
+
+    def _run_out(self, now: float) -> Command:
+        """Until the policy's first chunk: what the operator let go of in motion comes to rest by and by."""
+        if self._seam is None or not self._seam.moving:
+            return self._stand(now)
+        return Command(now, self._seam.run_out(self._openings, now), Source.HUMAN)
 
     def _stand(self, now: float) -> Command:
+        self._runs_out = False
+        if self._seam is not None:
+            self._seam.stood(now)
         return Command(now, hold_action(self._openings), Source.HOLD)
 
     def _moved(self, changed: bool, now: float) -> None:
         if not changed:
             return
         self._changed = True
+        # Only an operator who lets go himself leaves a motion to run out; whatever else ends it ends it at once.
+        self._runs_out = self.takeover.released
+        if self._seam is not None:
+            self._seam.begin(now)
         self._stopping = self.takeover.mode is Mode.HOLD and not self.config.lockstep
         # Whoever drives next, the chunk that ran belongs to the past; the policy resumes from a fresh view.
         self.chunks.drop(now)

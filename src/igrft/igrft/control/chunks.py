@@ -90,6 +90,10 @@ class ChunkExecutor:
             return None
         return ChunkStep(self._blended(action, now), index, self._chunk.checkpoint)
 
+    def empty(self, now: float) -> bool:
+        """No chunk has an action for this instant."""
+        return self._action(self._chunk, now)[0] is None
+
     def due(self, now: float) -> bool:
         """A fresh chunk is needed for this very instant: none runs, it ran out, or enough of it was executed."""
         if self._chunk is None:

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from igrft.types import ARM_ACTION_DIM, Float32, Source
 
@@ -53,3 +55,9 @@ def openings_of(action: Float32) -> Float32:
 def twists_of(action: Float32) -> Float32:
     """The twists [n_arms, 6] of an action [n_arms * 7]."""
     return action.reshape(-1, ARM_ACTION_DIM)[:, :-1]
+
+
+def shorten(vector: npt.NDArray[Any], length: float) -> npt.NDArray[Any]:
+    """The vector, no longer than ``length``."""
+    norm = float(np.linalg.norm(vector))
+    return vector * (length / norm) if norm > length else vector

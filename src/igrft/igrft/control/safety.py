@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from igrft.config import LimitsConfig
-from igrft.control.inputs import hold_action, openings_of, refusal, twists_of
+from igrft.control.inputs import hold_action, openings_of, refusal, shorten, twists_of
 from igrft.types import ARM_ACTION_DIM, Float32
 
 Vector = npt.NDArray[np.float64]
@@ -161,12 +161,12 @@ class SafetyFilter:
 
     def _arm(self, wanted: Vector, last: Vector, position: Vector, dt: float) -> Vector:
         limits = self.limits
-        linear = _shorten(wanted[:3], limits.linear_velocity)
-        angular = _shorten(wanted[3:], limits.angular_velocity)
+        linear = shorten(wanted[:3], limits.linear_velocity)
+        angular = shorten(wanted[3:], limits.angular_velocity)
         slowed = self._box(linear, position, dt, limits.linear_acceleration)
-        linear = last[:3] + _shorten(slowed - last[:3], limits.linear_acceleration * dt)
+        linear = last[:3] + shorten(slowed - last[:3], limits.linear_acceleration * dt)
         linear = self._box(linear, position, dt, np.inf)
-        angular = last[3:] + _shorten(angular - last[3:], limits.angular_acceleration * dt)
+        angular = last[3:] + shorten(angular - last[3:], limits.angular_acceleration * dt)
         return np.concatenate([linear, angular])
 
     def _box(self, velocity: Vector, position: Vector, dt: float, braking: float) -> Vector:
@@ -193,9 +193,3 @@ class SafetyFilter:
         if np.abs(asked - openings).max() > 1e-5:
             parts.append('gripper')
         return ' and '.join(parts) + ' limited'
-
-
-def _shorten(vector: Vector, length: float) -> Vector:
-    """The vector, no longer than ``length``."""
-    norm = float(np.linalg.norm(vector))
-    return vector * (length / norm) if norm > length else vector

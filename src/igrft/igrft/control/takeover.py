@@ -60,6 +60,11 @@ class Takeover:
         self._counts = True
         self._stopped = False
 
+    @property
+    def released(self) -> bool:
+        """The policy drives because the operator let go."""
+        return self.mode is Mode.AUTONOMOUS and self.reason == Event.RELEASE.value
+
     def start(self, kind: Kind) -> bool:
         """An episode begins to record. Returns whether the mode changed, as all of these do."""
         self._recording = True

@@ -35,9 +35,15 @@ class Device(Protocol):
     """An input device. ``poll`` never blocks; a device that comes back is found again by polling."""
 
     name: str
+    problem: str
+    """Why there is nothing to read, '' where all is well."""
 
     def poll(self, now: float) -> RawInput:
         """The state at ``now`` (monotonic seconds)."""
+        ...
+
+    def fileno(self) -> int | None:
+        """A descriptor that becomes readable when there is news, None where there is none (now)."""
         ...
 
     def close(self) -> None: ...

@@ -133,5 +133,9 @@ class _Opened:
     def read(self) -> bytes:
         return self._fake.take()
 
+    def fileno(self) -> int | None:
+        """A recording wakes nobody."""
+        return None
+
     def close(self) -> None:
         """Nothing is held."""

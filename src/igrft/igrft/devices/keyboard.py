@@ -102,6 +102,9 @@ class Keyboard:
             self._keys.feed(data.decode('ascii', 'ignore'), now)
         return self._keys.state(now)
 
+    def fileno(self) -> int | None:
+        return self._descriptor if self._before is not None else None
+
     def close(self) -> None:
         """Give the terminal back as it was."""
         if self._before is not None:

@@ -17,12 +17,15 @@ REPORT_SIZE = 64
 """[bytes] more than any report of these devices"""
 COMBINED_REPORT = 13
 """[bytes] a report 1 of this length carries rotation too, whatever the table says (newer firmware)"""
-SILENCE = 0.2
-"""[s] A deflected cap reports at 60 Hz and more; when it falls silent its last value is not to be trusted."""
-
-
-UDEV_RULE = 'KERNEL=="hidraw*", ATTRS{idVendor}=="256f|046d", MODE="0660", TAG+="uaccess"'
-"""Lets the user at the seat read 3Dconnexion devices (older ones carry Logitech's vendor id)."""
+SILENCE = 0.05
+"""[s] A deflected cap repeats its report at 60 Hz and more; once it falls silent its last value is not trusted."""
+LONGEST_LOOK = 0.02
+"""[s] that count as silence between two looks: a reader that was held up has not listened meanwhile."""
+MULTI_AXIS = bytes((0x05, 0x01, 0x09, 0x08))
+"""How a report descriptor begins that is a cap's: usage page generic desktop, usage multi-axis controller. A wireless
+receiver shows itself as several devices, a mouse and a keyboard among them."""
+UDEV_RULES = 'config/udev/70-igrft-spacemouse.rules'
+"""Lets the user at the seat read 3Dconnexion devices."""
 
 
 class ReportParser:
@@ -88,6 +91,10 @@ class Reports(Protocol):
         """
         ...
 
+    def fileno(self) -> int | None:
+        """A descriptor that can be waited on, None where there is none."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -104,6 +111,9 @@ class HidrawReports:
         except BlockingIOError:
             return b''
 
+    def fileno(self) -> int | None:
+        return self._descriptor
+
     def close(self) -> None:
         os.close(self._descriptor)
 
@@ -114,18 +124,23 @@ class SpaceMouse:
     Args:
         open_reports: opens the reports; raises DeviceError or OSError while there is no device.
         retry: [s] between attempts to find it again.
+        silence: [s] after which a deflected cap counts as gone.
     """
 
     name = 'spacemouse'
 
-    def __init__(self, open_reports: Callable[[], Reports], retry: float = 0.5) -> None:
+    def __init__(
+        self, open_reports: Callable[[], Reports], retry: float = 0.5, silence: float = SILENCE
+    ) -> None:
         self._open = open_reports
         self._retry = retry
+        self._silence = silence
         self._reports: Reports | None = None
         self._parser: ReportParser | None = None
         self._state = GONE
         self._next_attempt = float('-inf')
-        self._last_report = float('-inf')
+        self._looked = float('-inf')
+        self._quiet = 0.0
         self.problem = ''
         """Why there is no device, for the status."""
 
@@ -135,11 +150,13 @@ class SpaceMouse:
             self._connect(now)
         if self._reports is None or self._parser is None:
             return GONE
+        self._quiet += min(now - self._looked, LONGEST_LOOK)
+        self._looked = now
         tapped: frozenset[str] = frozenset()
         try:
             while report := self._reports.read():
                 self._state = self._parser.feed(report)
-                self._last_report = now
+                self._quiet = 0.0
                 tapped |= self._state.pressed
         except OSError as error:
             self.problem = f'the SpaceMouse was unplugged ({error})'
@@ -147,10 +164,17 @@ class SpaceMouse:
             self._reports = None
             self._next_attempt = now + self._retry
             return GONE
-        if now - self._last_report > SILENCE:
-            self._state = self._parser.rest()
+        if self._quiet > self._silence and any(self._state.axes.values()):
+            # A wireless cap whose battery is empty says goodbye to nobody, and the receiver stays plugged in.
+            self.problem = 'the SpaceMouse fell silent while it was deflected: out of range, or its battery is empty'
+            self._parser.rest()
+            return GONE
+        self.problem = ''
         # A button that went down and up between two polls was pressed all the same.
         return replace(self._state, pressed=self._state.pressed | tapped)
+
+    def fileno(self) -> int | None:
+        return self._reports.fileno() if self._reports is not None else None
 
     def close(self) -> None:
         if self._reports is not None:
@@ -165,7 +189,7 @@ class SpaceMouse:
             return
         self._parser = ReportParser(self._reports.device)
         self._state = self._parser.rest()
-        self._last_report = now
+        self._looked, self._quiet = now, 0.0
         self.problem = ''
 
 
@@ -192,9 +216,17 @@ def find_hidraw(sysfs: Path = Path('/sys/class/hidraw')) -> tuple[Path, str]:
     by_id = {table.hid_id: name for name, table in device_tables().items()}
     for node in sorted(sysfs.glob('hidraw*')) if sysfs.is_dir() else []:
         identity = _hid_id(node / 'device' / 'uevent')
-        if identity in by_id:
+        if identity in by_id and _is_cap(node / 'device' / 'report_descriptor'):
             return Path('/dev') / node.name, by_id[identity]
     raise DeviceError('no SpaceMouse is plugged in (or /dev/hidraw* is not visible here)')
+
+
+def _is_cap(descriptor: Path) -> bool:
+    """Whether a HID interface is the cap's, as far as the system says."""
+    try:
+        return MULTI_AXIS in descriptor.read_bytes()
+    except OSError:
+        return True
 
 
 def _hid_id(uevent: Path) -> tuple[int, int] | None:
@@ -221,4 +253,4 @@ def open_hidraw(path: str = '', device: str = '') -> Reports:
     try:
         return HidrawReports(file, device or found)
     except PermissionError as error:
-        raise DeviceError(f'{file}: may not be read; add the udev rule {UDEV_RULE}, then replug') from error
+        raise DeviceError(f'{file}: may not be read; install {UDEV_RULES} (docs/devices.md), then replug') from error

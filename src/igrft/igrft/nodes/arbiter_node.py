@@ -15,8 +15,9 @@ from igrft.control.arbiter import Arbiter, ArbiterConfig, Decision
 from igrft.control.chunks import ChunkConfig
 from igrft.ros import messages, qos
 from igrft.ros.clocks import ControlClock
+from igrft.ros.control_health import ArbiterHealth
 from igrft.ros.control_outputs import ArbiterOutputs
-from igrft.ros.diagnostics import Diagnostics, Rate, Status
+from igrft.ros.diagnostics import Diagnostics
 from igrft.ros.executor import event_driven
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
@@ -41,6 +42,9 @@ class Parameters(Common):
     teleop_lost: float = parameter(
         0.5, 'without operator input after which the policy is paused', unit='s', minimum=0.02, maximum=10.0
     )
+    hand_over: float = parameter(
+        0.2, 'in which a change of driver keeps to the safety limits (real time)', unit='s', minimum=0.0, maximum=2.0
+    )
     lockstep_teleop: bool = parameter(True, 'in lock-step wait for the teleop/command of each tick')
     require_episode: bool = parameter(True, 'hold while no episode records; false drives without an episode manager')
 
@@ -60,15 +64,16 @@ class ArbiterNode(Node):
             prefetch=not p.lockstep,
             request_timeout=p.request_timeout,
         )
-        times = {'teleop_timeout': p.teleop_timeout, 'teleop_lost': p.teleop_lost}
-        self.arbiter = Arbiter(ArbiterConfig(chunks=chunks, lockstep=p.lockstep, **times))
+        times = {name: getattr(p, name) for name in ('teleop_timeout', 'teleop_lost', 'hand_over')}
+        limits, period = None if p.lockstep else self.robot.limits, 1.0 / self.robot.control_rate
+        self.arbiter = Arbiter(
+            ArbiterConfig(chunks=chunks, lockstep=p.lockstep, limits=limits, period=period, **times)
+        )
         clock = ControlClock(self)
         self._silence = clock.silence()
         self._tick: Time | None = None
         self._teleop_stamp: Time | None = None
         self._episode = ''
-        self._commands = Rate()
-        self._chunks = 0
         self._outputs = ArbiterOutputs(self, self.robot.base_frame)
         qos.create_subscription(self, JointState, 'joint_states', self._on_joints, qos.SENSOR)
         qos.create_subscription(self, ActionChunk, 'policy/action_chunk', self._on_chunk, qos.COMMAND)
@@ -76,12 +81,12 @@ class ArbiterNode(Node):
         qos.create_subscription(self, TeleopEvent, 'teleop/event', self._on_event, qos.EVENT)
         qos.create_subscription(self, EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED)
         qos.create_subscription(self, SafetyStatus, 'safety/status', self._on_safety, qos.LATCHED)
-        parts = {'arbiter': self._arbiter_status, 'policy': self._policy_status}
-        self._diagnostics = Diagnostics(self, self.robot.name, parts)
+        self._health = ArbiterHealth(self.arbiter, self._now)
+        self._diagnostics = Diagnostics(self, self.robot.name, self._health.components)
         if not p.require_episode:
             self.arbiter.start(Kind.ROLLOUT, self._now())
         if not p.lockstep:
-            clock.timer(1.0 / self.robot.control_rate, self._on_timer)
+            clock.timer(period, self._on_timer)
         self._outputs.intervention(self.arbiter.takeover, self.get_clock().now().to_msg())
 
     # Inputs -------------------------------------------------------------------------------------------------
@@ -105,12 +110,20 @@ class ArbiterNode(Node):
         # What was asked for before a takeover still arrives; that is no fault of the policy's.
         if reason and self.arbiter.takeover.mode is Mode.AUTONOMOUS:
             self.get_logger().warning(f'policy/action_chunk: {reason}', throttle_duration_sec=1.0)
+        elif not reason and self.arbiter.awaited and not self.parameters.lockstep:
+            self._on_timer()
         self._advance()
 
     def _on_teleop(self, message: Teleop) -> None:
-        reason = self.arbiter.teleop(messages.teleop_from(message), self._now())
+        if not self.arbiter.hears(message.device):
+            return
+        try:
+            teleop = messages.teleop_from(message, self.robot.base_frame, 'teleop/command')
+            reason = self.arbiter.teleop(teleop, self._now())
+        except messages.MessageError as error:
+            reason = str(error)
         if reason:
-            self.get_logger().error(f'teleop/command: {reason}', throttle_duration_sec=1.0)
+            self.get_logger().error(f'teleop/command of {message.device}: {reason}', throttle_duration_sec=1.0)
         else:
             self._silence.beat()
         self._teleop_stamp = message.header.stamp
@@ -145,7 +158,8 @@ class ArbiterNode(Node):
     # The tick -----------------------------------------------------------------------------------------------
 
     def _on_timer(self) -> None:
-        self._send(self.arbiter.step(self._now(), self._silence.seconds()), self.get_clock().now().to_msg())
+        now = self.get_clock().now()
+        self._send(self.arbiter.step(now.nanoseconds * 1e-9, self._silence.seconds()), now.to_msg())
 
     def _advance(self, repeated: bool = False) -> None:
         """Lock-step: answer the tick once all of its inputs are there; a repeated tick gets the same answer."""
@@ -173,28 +187,13 @@ class ArbiterNode(Node):
             self._outputs.request(stamp)
         if decision.command is not None:
             self._outputs.command(decision.command, stamp)
-            self._commands.tick()
+            self._health.commands.tick()
 
     def _now(self) -> float:
         """Lock-step: the tick's stamp; real time: the node's clock. [s]"""
         if self.parameters.lockstep:
             return messages.seconds_of(self._tick) if self._tick is not None else 0.0
         return self.get_clock().now().nanoseconds * 1e-9
-
-    # Diagnostics --------------------------------------------------------------------------------------------
-
-    def _arbiter_status(self) -> Status:
-        takeover = self.arbiter.takeover
-        values = {'takeovers': takeover.count, 'teleop rejected': self.arbiter.rejected}
-        return Status('ok', takeover.mode.name.lower(), values | self._commands.report('command'))
-
-    def _policy_status(self) -> Status:
-        chunks = self.arbiter.chunks
-        values = {'chunks refused': chunks.refused, 'latency [ms]': f'{1e3 * chunks.latency:.0f}'}
-        idle, self._chunks = chunks.taken == self._chunks, chunks.taken
-        if idle and self.arbiter.waits_for_chunk(self._now()):
-            return Status('warn', 'no usable policy/action_chunk in the last second', values)
-        return Status('ok', 'ok', values)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -39,6 +39,7 @@ class Parameters(Common):
     halt_duration: float = parameter(
         0.5, 'for which the zero twist is repeated before the node falls silent', unit='s', minimum=0.0, maximum=60.0
     )
+    heartbeats: tuple[str, ...] = parameter((), "`topic seconds` each: a longer silence of the topic latches the stop")
 
 
 class SafetyNode(Node):
@@ -73,7 +74,7 @@ class SafetyNode(Node):
             )
         qos.create_subscription(self, Command, 'command', self._on_command, qos.COMMAND)
         qos.create_subscription(self, EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED)
-        self._stop = EmergencyStop(self, self.filter, self._on_stop, self._on_reset)
+        self._stop = EmergencyStop(self, self.filter, self._on_stop, self._on_reset, self.parameters.heartbeats)
         self._diagnostics = Diagnostics(self, self.robot.name, {'safety': self._component}, self._report)
         self._watch: Timer | None = None
         if not self.parameters.lockstep:
@@ -116,6 +117,7 @@ class SafetyNode(Node):
 
     def _on_episode(self, message: EpisodeStatus) -> None:
         self._recording = message.state == EpisodeStatus.STATE_RECORDING
+        self._stop.watch(self._recording)
         if message.state == EpisodeStatus.STATE_RESETTING:
             self.filter.restart()
 

@@ -3,49 +3,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
+import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from igrft.control.inputs import twists_of
 from igrft.control.safety import SafetyFilter
 from igrft.ros import qos
-from igrft_msgs.msg import TeleopEvent
+from igrft.ros.heartbeats import Heartbeats
+from igrft.types import ARM_ACTION_DIM
+from igrft_msgs.msg import Teleop, TeleopEvent
+
+INPUT_HOLDS = 0.5
+"""[s] of wall time for which an operator's input counts after it was received"""
 
 
 class EmergencyStop:
-    """Latches the filter's stop from the topic `e_stop` and from the operator's button.
+    """Latches the filter's stop: the topic `e_stop`, the operator's button, the service ``~/e_stop``, lost heartbeats.
 
     Args:
-        node: serves ``~/e_stop_reset``.
+        node: serves ``~/e_stop`` and ``~/e_stop_reset``.
         safety: the filter that keeps the latch.
         on_stop: called with the cause when the stop is latched.
         on_reset: called when it is released.
+        heartbeats: ``topic seconds`` each; a longer silence of the topic stops, see :class:`Heartbeats`.
     """
 
     def __init__(
-        self, node: Node, safety: SafetyFilter, on_stop: Callable[[str], None], on_reset: Callable[[], None]
+        self,
+        node: Node,
+        safety: SafetyFilter,
+        on_stop: Callable[[str], None],
+        on_reset: Callable[[], None],
+        heartbeats: Sequence[str] = (),
     ) -> None:
         self._log = node.get_logger()
         self._safety = safety
         self._on_stop = on_stop
         self._on_reset = on_reset
+        self._pushing: dict[str, float] = {}
         # A stop must be heard from everyone: a volatile publisher does not match a latched subscription, and
         # a volatile subscription does not hear what was latched before it came.
         for profile in (qos.LATCHED, qos.EVENT):
             qos.create_subscription(node, Bool, 'e_stop', self._on_topic, profile)
         qos.create_subscription(node, TeleopEvent, 'teleop/event', self._on_event, qos.EVENT)
+        qos.create_subscription(node, Teleop, 'teleop/command', self._on_teleop, qos.COMMAND)
+        node.create_service(Trigger, '~/e_stop', self._on_stop_service)
         node.create_service(Trigger, '~/e_stop_reset', self._on_service)
+        self._heartbeats = Heartbeats(node, heartbeats, self._set) if heartbeats else None
+
+    def watch(self, recording: bool) -> None:
+        """An episode records (or no longer does): heartbeats that never came are missed from now on, too."""
+        if self._heartbeats is not None:
+            self._heartbeats.required = recording
 
     def _on_topic(self, message: Bool) -> None:
         self._set('e_stop', message.data)
 
     def _on_event(self, message: TeleopEvent) -> None:
         if message.event == 'e_stop':
-            # A press has no release of its own: it latches and does not stay asserted.
-            self._set(f'{message.device} button', True)
-            self._set(f'{message.device} button', False)
+            self._press(f'{message.device} button')
+
+    def _on_teleop(self, message: Teleop) -> None:
+        """Who pushes is remembered: a stop that is reset under a pushed cap would let the arm jump."""
+        action = np.frombuffer(message.action, np.float32)
+        moves = action.size % ARM_ACTION_DIM == 0 and bool(np.any(twists_of(action) != 0.0))
+        if message.connected and (message.engaged or moves):
+            self._pushing[message.device] = time.monotonic()
+        else:
+            self._pushing.pop(message.device, None)
+
+    def _press(self, cause: str) -> None:
+        """A press has no release of its own: it latches and does not stay asserted."""
+        self._set(cause, True)
+        self._set(cause, False)
 
     def _set(self, cause: str, asserted: bool) -> None:
         before = self._safety.stopped
@@ -54,10 +89,21 @@ class EmergencyStop:
             self._log.error(f"EMERGENCY STOP by '{cause}'; reset with the service ~/e_stop_reset")
             self._on_stop(cause)
 
+    def _on_stop_service(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._press('service')
+        response.success, response.message = True, 'stopped'
+        return response
+
     def _on_service(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        reason = self._safety.reset()
+        reason = self._pushed() or self._safety.reset()
         response.success, response.message = not reason, reason or 'reset'
         if not reason:
             self._log.info('emergency stop reset')
             self._on_reset()
         return response
+
+    def _pushed(self) -> str:
+        for device, when in self._pushing.items():
+            if time.monotonic() - when < INPUT_HOLDS:
+                return f"'{device or 'a device'}' asks for motion; let go of the input first"
+        return ''

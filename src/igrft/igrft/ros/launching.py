@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,8 +55,9 @@ ARGUMENTS: dict[str, Argument] = {
     'episodes_dir': Argument('~/igrft_data', 'where episodes, checkpoints, curves and the progress are kept'),
     'teleop': Argument(
         'operator',
-        'who corrects: operator (the simulated human), a device, or nobody',
-        ('operator', 'spacemouse', 'joy', 'keyboard', 'none'),
+        'who corrects: operator (the simulated human), fake_spacemouse (the same with his hand on a device; rtf:=1), '
+        "a device, console (the page's pad alone), or none",
+        ('operator', 'fake_spacemouse', 'spacemouse', 'spacenav', 'joy', 'keyboard', 'console', 'none'),
     ),
     'rtf': Argument(
         '0',
@@ -272,17 +275,30 @@ def console_port() -> ParameterValue:
 
 def is_operator() -> PythonExpression:
     """Whether the simulated operator stands in for the human."""
-    return PythonExpression(["'", value('teleop'), "' == 'operator'"])
+    return PythonExpression(["'", value('teleop'), "' in ('operator', 'fake_spacemouse')"])
 
 
 def is_device() -> PythonExpression:
-    """Whether a human corrects with a device."""
-    return PythonExpression(["'", value('teleop'), "' not in ('operator', 'none')"])
+    """Whether somebody corrects with a device."""
+    return PythonExpression(["'", value('teleop'), "' not in ('operator', 'console', 'none')"])
 
 
 def listens_to_teleop() -> ParameterValue:
     """Whether anybody answers the lock-step ticks with ``teleop/command``."""
-    return ParameterValue(PythonExpression(["'", value('teleop'), "' != 'none'"]), value_type=bool)
+    return ParameterValue(PythonExpression(["'", value('teleop'), "' not in ('console', 'none')"]), value_type=bool)
+
+
+def device() -> ParameterValue:
+    """``teleop`` as the name of a file of config/teleop."""
+    return ParameterValue(value('teleop'), value_type=str)
+
+
+def fake_device() -> ParameterValue:
+    """The fake SpaceMouse's socket, one a user, domain and namespace; empty where there is none."""
+    domain = os.environ.get('ROS_DOMAIN_ID') or '0'
+    path = f'{tempfile.gettempdir()}/igrft_{os.getuid()}_{domain}_'
+    words = ["'", path, "' + '", value('namespace'), "'.replace('/', '_') + '.sock' if '"]
+    return ParameterValue(PythonExpression([*words, value('teleop'), "' == 'fake_spacemouse' else ''"]), value_type=str)
 
 
 def servo_nodes() -> OpaqueFunction:

@@ -185,8 +185,16 @@ def teleop_msg(teleop: TeleopInput, stamp: Time, frame_id: str) -> TeleopMsg:
     return message
 
 
-def teleop_from(message: TeleopMsg) -> TeleopInput:
-    """The operator's word from the wire."""
+def teleop_from(message: TeleopMsg, frame_id: str, topic: str) -> TeleopInput:
+    """The operator's word from the wire.
+
+    Raises:
+        MessageError: its twists are meant in another frame than ``frame_id`` (none at all is taken for it).
+    """
+    if message.header.frame_id not in ('', frame_id):
+        raise MessageError(
+            f"{topic}: twists in '{message.header.frame_id}', expected '{frame_id}'; turn them before publishing"
+        )
     return TeleopInput(
         stamp=seconds_of(message.header.stamp),
         action=np.frombuffer(message.action, np.float32),

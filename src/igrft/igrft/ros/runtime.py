@@ -7,7 +7,6 @@ can send a last zero or close its bag before it goes.
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sys
@@ -23,15 +22,12 @@ from rclpy.signals import SignalHandlerOptions
 
 from igrft.ros.executor import QuietExecutor, settle
 from igrft.ros.lifecycle import Lifecycle
+from igrft.startup import go_first
 
 EXPECTED = (ValueError, OSError, RuntimeError, KeyError, ImportError)
 """Errors whose text tells the user enough; anything else is a defect and comes with its traceback."""
 TURN = 1.0
 """[s] at most between two looks at whether to end; a signal makes it sooner."""
-REALTIME = 50
-"""SCHED_FIFO priority of the control chain, as ros2_control's, where the system grants it (RLIMIT_RTPRIO)."""
-URGENT = -15
-"""Its nice value where only that is allowed (RLIMIT_NICE)."""
 
 
 def spin(
@@ -51,7 +47,8 @@ def spin(
     Returns:
         The exit code: 0 after an orderly end, 1 after an error.
     """
-    denied = _go_first() if urgent else ''
+    # Before ROS starts its threads, which inherit it.
+    denied = go_first() if urgent else ''
     rclpy.init(args=list(argv) if argv is not None else None, signal_handler_options=SignalHandlerOptions.NO)
     node: Node | None = None
     try:
@@ -74,24 +71,6 @@ def spin(
         return 1
     finally:
         _leave(node)
-
-
-def _go_first() -> str:
-    """Take :data:`REALTIME`, else :data:`URGENT`, before ROS starts its threads, which inherit it.
-
-    Returns:
-        What was denied and how to allow it; empty where nothing was.
-    """
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REALTIME))
-        return ''
-    except PermissionError:
-        denied = f'runs without real-time priority; to allow it, set RLIMIT_RTPRIO to {REALTIME} (ulimit -r)'
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, URGENT)
-    except PermissionError:
-        denied += f' or at least RLIMIT_NICE (ulimit -e) for nice {URGENT}'
-    return denied
 
 
 def _spin(node: Node, executor: Executor, signals: _Signals) -> None:

@@ -6,11 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from igrft.bench.takeover import Step, largest_step
+from igrft.config import RobotConfig, named
 from igrft.control.arbiter import Arbiter, ArbiterConfig
 from igrft.control.chunks import ChunkConfig
+from igrft.control.inputs import twists_of
 from igrft.types import ActionChunk, Kind, Mode, Source, TeleopInput
 
-EVENTS = ['tick', 'chunk', 'engage', 'release', 'gone', 'pause', 'e_stop', 'reset', 'stop', 'start']
+LIMITS = named('robots', 'sim', RobotConfig).limits
+EVENTS = ['tick', 'chunk', 'engage', 'release', 'gone', 'other', 'pause', 'e_stop', 'reset', 'stop', 'start']
 
 
 def arbiter(lockstep: bool = False, **options) -> Arbiter:
@@ -26,8 +30,10 @@ def chunk(stamp: float, value: float = 0.1) -> ActionChunk:
     return ActionChunk(stamp, actions, 0.1, 'c1')
 
 
-def human(stamp: float, engaged: bool = True, value: float = -0.2, connected: bool = True) -> TeleopInput:
-    return TeleopInput(stamp, np.float32([value, 0, 0, 0, 0, 0, 0.9]), engaged, connected)
+def human(
+    stamp: float, engaged: bool = True, value: float = -0.2, connected: bool = True, device: str = 'spacemouse'
+) -> TeleopInput:
+    return TeleopInput(stamp, np.float32([value, 0, 0, 0, 0, 0, 0.9]), engaged, connected, device)
 
 
 def test_outside_an_episode_nothing_is_sent() -> None:
@@ -45,7 +51,10 @@ def test_policy_drives_and_stands_when_it_falls_silent() -> None:
     assert first.command.source is Source.HOLD
     assert first.command.action[6] == pytest.approx(0.3), 'the gripper as it was measured'
     core.chunk(chunk(0.0), 0.05)
+    assert core.awaited, 'it may go out at once'
     assert core.step(0.06).command.source is Source.POLICY
+    core.chunk(chunk(0.06), 0.07)
+    assert not core.awaited, 'it follows another and keeps the tick'
     late = core.step(0.9)
     assert late.command.source is Source.HOLD
     assert not late.command.action[:6].any()
@@ -121,6 +130,76 @@ def test_lockstep_takes_an_input_only_in_its_own_tick() -> None:
     assert core.step(0.2).command.source is Source.HUMAN
 
 
+def test_the_device_at_rest_does_not_let_go_for_the_one_that_drives() -> None:
+    core = arbiter()
+    core.start(Kind.CORRECTION, 0.0)
+    core.teleop(human(0.0, False, 0.0), 0.0)
+    core.teleop(human(0.1, device='console'), 0.1)
+    assert core.takeover.mode is Mode.CORRECTING
+    core.teleop(human(0.12, False, 0.0), 0.12)
+    core.teleop(human(0.13, False, 0.0, connected=False), 0.13)
+    decision = core.step(0.14)
+    assert (decision.mode, decision.command.source) == (Mode.CORRECTING, Source.HUMAN)
+    assert decision.command.action[0] == pytest.approx(-0.2)
+    assert [core.hears(device) for device in ('console', 'spacemouse')] == [True, False]
+    core.teleop(human(0.2, False, 0.0, connected=False, device='console'), 0.2)
+    assert core.takeover.mode is Mode.PAUSED, "the page's connection is lost: the policy does not start by itself"
+    assert core.hears('spacemouse')
+
+
+def test_in_lockstep_the_console_does_not_answer_for_the_operator() -> None:
+    core = arbiter(lockstep=True)
+    assert (core.hears('operator'), core.hears('console')) == (True, False)
+
+
+def drive(core: Arbiter, begin: float, ticks: int, value: float = 0.4) -> list[Step]:
+    """The policy drives, a fresh chunk every tick."""
+    sent = []
+    for tick in range(ticks):
+        now = begin + 0.02 * tick
+        core.chunk(chunk(now, value), now)
+        sent.append(Step(now, twists_of(core.step(now).command.action)))
+    return sent
+
+
+def test_a_change_of_driver_is_no_jump_in_either_direction() -> None:
+    core = arbiter(limits=LIMITS)
+    core.start(Kind.CORRECTION, 0.0)
+    sent = drive(core, 0.0, 30)
+    assert sent[-1].twists[0, 0] == pytest.approx(0.4)
+    for tick in range(30):
+        now = 0.6 + 0.02 * tick
+        core.teleop(human(now), now)
+        decision = core.step(now)
+        assert decision.command.source is Source.HUMAN
+        sent.append(Step(now, twists_of(decision.command.action)))
+    assert sent[-1].twists[0, 0] == pytest.approx(-0.2)
+    core.teleop(human(1.2, engaged=False, value=0.0), 1.2)
+    waiting = [core.step(1.2 + 0.02 * tick).command for tick in range(5)]
+    assert waiting[0].source is Source.HUMAN, 'his motion, running out'
+    assert 0.0 < -waiting[-1].action[0] < 0.2, 'neither dead nor as fast as before when the policy speaks'
+    sent += [Step(command.stamp, twists_of(command.action)) for command in waiting]
+    sent += drive(core, 1.3, 30)
+    assert sent[-1].twists[0, 0] == pytest.approx(0.4)
+    assert largest_step(sent, LIMITS, 0.02) <= 1.0
+
+
+def test_what_is_lost_or_paused_stops_at_once() -> None:
+    for lose in (
+        lambda core: core.teleop(human(1.0, connected=False), 1.0),
+        lambda core: core.pause(1.0) or core.teleop(human(1.0, engaged=False), 1.0),
+    ):
+        core = arbiter(limits=LIMITS)
+        core.start(Kind.CORRECTION, 0.0)
+        for tick in range(30):
+            core.teleop(human(0.02 * tick), 0.02 * tick)
+            core.step(0.02 * tick)
+        lose(core)
+        decision = core.step(1.0)
+        assert (decision.mode, decision.command.source) == (Mode.PAUSED, Source.HOLD)
+        assert not decision.command.action[:6].any()
+
+
 @given(
     st.lists(
         st.tuples(
@@ -128,16 +207,18 @@ def test_lockstep_takes_an_input_only_in_its_own_tick() -> None:
             st.sampled_from([0.0, 0.02, 0.1, 0.7]),
         ),
         max_size=60,
-    )
+    ),
+    st.sampled_from([None, LIMITS]),
 )
-def test_whatever_happens_the_command_is_sound(events) -> None:
-    core, now, heard, recording, stopped = arbiter(), 0.0, 0.0, False, False
+def test_whatever_happens_the_command_is_sound(events, limits) -> None:
+    core, now, heard, recording, stopped = arbiter(limits=limits), 0.0, 0.0, False, False
     for what, wait in events:
         now += wait
         if what == 'chunk':
             core.chunk(chunk(now - 0.05), now)
-        elif what in ('engage', 'release', 'gone'):
-            core.teleop(human(now, what == 'engage', connected=what != 'gone'), now)
+        elif what in ('engage', 'release', 'gone', 'other'):
+            device = 'console' if what == 'other' else 'spacemouse'
+            core.teleop(human(now, what in ('engage', 'other'), connected=what != 'gone', device=device), now)
         elif what == 'pause':
             core.pause(now)
         elif what in ('e_stop', 'reset'):
@@ -155,7 +236,8 @@ def test_whatever_happens_the_command_is_sound(events) -> None:
         if moves:
             assert recording
             assert not stopped
-            assert command.source is (Source.HUMAN if decision.mode is Mode.CORRECTING else Source.POLICY)
-            assert decision.mode in (Mode.CORRECTING, Mode.AUTONOMOUS)
+            runs_out = limits is not None and core.takeover.released and command.source is Source.HUMAN
+            assert runs_out or command.source is (Source.HUMAN if decision.mode is Mode.CORRECTING else Source.POLICY)
+            assert decision.mode in (Mode.CORRECTING, Mode.AUTONOMOUS), 'nothing moves in HOLD or PAUSED'
         if decision.request:
             assert decision.mode is Mode.AUTONOMOUS

@@ -35,6 +35,20 @@ def test_every_mode_can_be_stopped_and_none_is_left_by_accident() -> None:
     assert into_policy == {Event.START, Event.RESUME, Event.RELEASE}, 'the policy starts only when somebody says so'
 
 
+@given(st.sampled_from(list(Mode)), st.lists(st.sampled_from(list(Event)), max_size=30))
+def test_the_table_alone_never_leads_out_of_itself(mode: Mode, events) -> None:
+    for event in events:
+        target = TABLE.get((mode, event), mode)
+        assert target in Mode
+        if event in (Event.STOP, Event.E_STOP):
+            assert target is Mode.HOLD
+        elif mode is Mode.HOLD and event not in (Event.START, Event.START_PAUSED, Event.E_STOP_RESET):
+            assert target is Mode.HOLD, 'no device and no policy leads out of HOLD'
+        if event in (Event.LOST, Event.E_STOP_RESET, Event.RELEASE_PAUSED):
+            assert target is not Mode.AUTONOMOUS or mode is Mode.AUTONOMOUS
+        mode = target
+
+
 @given(ACTIONS)
 def test_no_sequence_leaves_the_table(actions) -> None:
     takeover = Takeover()

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import os
+import select
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from igrft.devices.device import DeviceError
+from igrft.devices.device import GONE, DeviceError
+from igrft.devices.fake_hid import FakeHid, ReportWriter, SocketReports
 from igrft.devices.fake_spacemouse import FakeSpaceMouse, read_recording
 from igrft.devices.spacemouse import (
+    AXES,
     SILENCE,
     HidrawReports,
     ReportParser,
@@ -58,6 +61,68 @@ def test_one_long_report_carries_both_for_wireless_and_for_newer_firmware() -> N
         axes = ReportParser(device).feed(report(1, 0, -350, 0, 0, 0, -70)).axes
         assert axes['x'] == 1.0
         assert axes['yaw'] == pytest.approx(0.2)
+
+
+LAYOUTS = {
+    # translation and rotation in two reports, or in one
+    'SpaceMouseCompact': (['01 5e 00 00 00 a2 fe', '02 00 00 00 00 af 00'], '03 02', 'RIGHT'),
+    'SpaceMousePro': (['01 5e 00 00 00 a2 fe', '02 00 00 00 00 af 00'], '03 00 00 80 00', 'ALT'),
+    'SpaceMouseWireless': (['01 5e 00 00 00 a2 fe 00 00 00 00 af 00'], '03 01', 'LEFT'),
+    'SpaceMouseEnterprise': (['01 5e 00 00 00 a2 fe 00 00 00 00 af 00'], '03 00 10 00 00', 'BTN_1'),
+    'UniversalReceiver': (['01 5e 00 00 00 a2 fe 00 00 00 00 af 00'], '03 00 00 40 00', 'ESC'),
+}
+"""Report bytes: the cap pushed a little to the right (94 of 350), fully up, and turned half clockwise; one button."""
+
+
+@pytest.mark.parametrize('device', LAYOUTS)
+def test_every_model_s_layout(device: str) -> None:
+    motion, buttons, name = LAYOUTS[device]
+    parser = ReportParser(device)
+    for data in motion:
+        axes = parser.feed(bytes.fromhex(data)).axes
+    expected = {'x': 0.0, 'y': -94 / 350, 'z': 1.0, 'roll': 0.0, 'pitch': 0.0, 'yaw': -0.5}
+    assert axes == pytest.approx(expected)
+    assert parser.feed(bytes.fromhex(buttons)).pressed == {name}
+
+
+@given(
+    st.sampled_from(sorted(device_tables())),
+    st.lists(st.floats(-1, 1), min_size=6, max_size=6),
+    st.data(),
+)
+def test_what_the_fake_writes_the_parser_reads(device: str, values, data) -> None:
+    axes = dict(zip(AXES, values, strict=True))
+    names = device_tables()[device].button_names
+    pressed = data.draw(st.sets(st.sampled_from(names)) if names else st.just(set()))
+    writer, parser = ReportWriter(device), ReportParser(device)
+    for written in (*writer.motion(axes), writer.buttons(pressed)):
+        state = parser.feed(written)
+    assert state.axes == pytest.approx(axes, abs=0.5 / 350 + 1e-9)
+    assert state.pressed == pressed
+
+
+def test_reports_of_another_process_and_its_cable(tmp_path) -> None:
+    path = tmp_path / 'hid.sock'
+    mouse = SpaceMouse(lambda: SocketReports(path, 'SpaceMousePro'), retry=0.0)
+    assert not mouse.poll(0.0).connected
+    with FakeHid(path, 'SpaceMousePro') as hid:
+        assert mouse.poll(1.0).connected
+        hid.wait_for_reader(10.0)
+        hid.hold({'x': 0.5, 'yaw': -1.0}, ['FIT'])
+        assert mouse.fileno() is not None
+        select.select([mouse.fileno()], [], [], 10.0)
+        seen = mouse.poll(1.1)
+        assert (seen.axes['x'], seen.axes['yaw'], seen.pressed) == (pytest.approx(0.5), -1.0, {'FIT'})
+        hid.unplug()
+        assert mouse.poll(1.2) == GONE, 'at once'
+        assert 'unplugged' in mouse.problem
+        assert not mouse.poll(1.3).connected
+        assert mouse.problem
+        hid.plug()
+        assert mouse.poll(1.4).connected, 'found again without a restart'
+        assert not any(mouse.poll(1.4).axes.values())
+        assert mouse.problem == ''
+    mouse.close()
 
 
 def test_buttons_go_down_and_up() -> None:
@@ -109,13 +174,22 @@ def test_a_tap_between_two_polls_is_a_press() -> None:
     assert mouse.poll(0.23).pressed == set()
 
 
-def test_a_deflected_cap_that_falls_silent_is_taken_to_be_at_rest() -> None:
+def test_a_deflected_cap_that_falls_silent_is_gone_one_at_rest_is_not() -> None:
     clock = Clock()
     mouse = SpaceMouse(FakeSpaceMouse(read_recording(RECORDING), clock).open)
-    mouse.poll(0.0)
+    assert mouse.poll(0.0).connected
+    assert mouse.poll(0.09).connected, 'at rest a device has nothing to say'
     clock.now = 0.12
     assert any(mouse.poll(0.12).axes.values())
-    assert not any(mouse.poll(0.12 + SILENCE + 0.01).axes.values())
+    assert mouse.poll(5.12).connected, 'who does not look for five seconds has not listened for five seconds'
+    for tick in range(1, 5):
+        last = mouse.poll(5.12 + tick * SILENCE / 3)
+    assert last == GONE
+    assert 'fell silent' in mouse.problem
+    clock.now = 0.26
+    back = mouse.poll(5.3)
+    assert back.connected
+    assert not any(back.axes.values())
 
 
 def test_the_device_file_is_read_without_waiting(tmp_path) -> None:
@@ -139,6 +213,15 @@ def test_finds_the_device_by_its_usb_id(tmp_path) -> None:
     assert find_hidraw(tmp_path) == (Path('/dev/hidraw1'), 'SpaceMouseCompact')
     with pytest.raises(DeviceError, match='plugged in'):
         find_hidraw(tmp_path / 'none')
+
+
+def test_of_a_receiver_s_interfaces_the_cap_is_taken(tmp_path) -> None:
+    for number, descriptor in ((0, '05 01 09 02 a1 01'), (1, '05 01 09 06 a1 01'), (2, '05 01 09 08 a1 01')):
+        folder = tmp_path / f'hidraw{number}' / 'device'
+        folder.mkdir(parents=True)
+        (folder / 'uevent').write_text('HID_ID=0003:0000256F:0000C652\n')
+        (folder / 'report_descriptor').write_bytes(bytes.fromhex(descriptor))
+    assert find_hidraw(tmp_path) == (Path('/dev/hidraw2'), 'UniversalReceiver')
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from igrft_msgs.msg import (
 )
 
 DOMAIN = int(os.environ['ROS_DOMAIN_ID'])
-PATIENCE = 10.0
+PATIENCE = 30.0
 """[s] until something that must happen counts as not happening; far above what it takes"""
 
 
@@ -169,8 +169,8 @@ class Rig:
 
         self.until(driving, 'the policy drives')
 
-    def operator(self, value: float, engaged: bool) -> None:
-        message = Teleop(device='test', connected=True, engaged=engaged)
+    def operator(self, value: float, engaged: bool, device: str = 'test') -> None:
+        message = Teleop(device=device, connected=True, engaged=engaged)
         message.action = array('f', [value, 0, 0, 0, 0, 0, 0.7])
         message.header.stamp = self.node.get_clock().now().to_msg()
         self.teleop = message
@@ -198,7 +198,9 @@ def rig_of() -> Iterator[Callable[..., tuple[Rig, Process, Process]]]:
     rigs: list[Rig] = []
 
     def make(*parameters: str) -> tuple[Rig, Process, Process]:
-        processes.extend((Process('arbiter_node', *parameters), Process('safety_node', *parameters[:1])))
+        heartbeats = [p for p in parameters if p.startswith('heartbeats')]
+        others = [p for p in parameters if p not in heartbeats]
+        processes.extend((Process('arbiter_node', *others), Process('safety_node', *others[:1], *heartbeats)))
         rigs.append(Rig(context, 'lockstep:=true' in parameters))
         rigs[0].connected()
         return rigs[0], processes[0], processes[1]
@@ -280,8 +282,48 @@ def test_faults_in_real_time(rig_of) -> None:
     rig.until(rig.stands, 'a last zero twist when the safety node ends')
 
 
-def call(rig: Rig) -> Trigger.Response:
-    future = rig.reset.call_async(Trigger.Request())
+def test_every_way_to_stop_and_the_one_way_back(rig_of) -> None:
+    rig, *_ = rig_of('lockstep:=false', 'blend_time:=0.0', "heartbeats:=['pulse 2.0']")
+    stop = rig.node.create_client(Trigger, 'safety_node/e_stop')
+    rig.until(stop.service_is_ready, 'the stop service')
+    pulse = rig.node.create_publisher(Header, 'pulse', 10)
+    beat = rig.node.create_timer(0.05, lambda: pulse.publish(Header()))
+
+    # The page's pad drives while another device lies still and says so; an unknown frame is not believed.
+    rig.episode()
+    rig.drive()
+    rig.operator(-0.2, engaged=True, device='console')
+    idle = Teleop(device='spacemouse', connected=True, action=array('f', [0.0] * 7))
+    lies = rig.node.create_timer(0.02, lambda: rig.publish('teleop/command', idle))
+    rig.until(lambda: rig.mode() == Intervention.MODE_CORRECTING, 'the pad takes over')
+    rig.clear()
+    rig.until(lambda: sum(t.twist.linear.x == pytest.approx(-0.2) for t in rig.twists()) > 20, 'twists go on')
+    assert not any(m.mode == Intervention.MODE_AUTONOMOUS for m in rig.received['intervention'])
+    rig.teleop.header.frame_id = 'tool0'
+    rig.until(rig.stands, 'a twist in another frame moves nothing')
+    rig.teleop.header.frame_id = 'base_link'
+    lies.cancel()
+
+    # The service stops; under a pushed pad it is not reset, and afterwards nothing moves by itself.
+    rig.until(lambda: rig.twists()[-1].twist.linear.x != 0.0 or rig.mode() != Intervention.MODE_CORRECTING, 'drives')
+    assert call(rig, stop).success
+    rig.until(lambda: rig.state() == SafetyStatus.STATE_E_STOP and rig.stands(), 'stopped by the service')
+    rig.until(lambda: 'asks for motion' in call(rig).message, 'no reset under a pushed pad')
+    rig.operator(0.0, engaged=False, device='console')
+    rig.until(lambda: call(rig).success, 'reset at rest')
+    rig.until(lambda: rig.mode() == Intervention.MODE_PAUSED and rig.stands(), 'paused')
+
+    # A heartbeat that the configuration names falls silent.
+    beat.cancel()
+    rig.until(lambda: rig.state() == SafetyStatus.STATE_E_STOP, 'stopped by the silence')
+    assert "heartbeat 'pulse'" in rig.received['safety/status'][-1].text
+    assert 'still asserted' in call(rig).message
+    beat.reset()
+    rig.until(lambda: call(rig).success, 'reset when it beats again')
+
+
+def call(rig: Rig, client=None) -> Trigger.Response:
+    future = (client or rig.reset).call_async(Trigger.Request())
     rig.until(future.done, 'the service answers')
     return future.result()
 

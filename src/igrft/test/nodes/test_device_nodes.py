@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import rclpy
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -21,8 +22,9 @@ from sensor_msgs.msg import Joy as JoyMsg
 from trajectory_msgs.msg import JointTrajectory
 
 from igrft import nodes
-from igrft.config import ConfigError
+from igrft.config import ConfigError, config_dir
 from igrft.control.motion import MotionError
+from igrft.devices.fake_hid import FakeHid
 from igrft.nodes.arm_node import ArmNode
 from igrft.nodes.camera_node import CameraNode
 from igrft.nodes.teleop_node import TeleopNode
@@ -147,6 +149,59 @@ def test_teleop_from_joy_needs_its_deadman(bench_of) -> None:
     joy.buttons[4] = 1
     bench.until(heard(True), 'engaged')
     assert commands[-1].action[0] == pytest.approx(0.2)
+
+
+def test_teleop_goes_out_at_once_and_comes_back_after_the_cable(bench_of, tmp_path) -> None:
+    """The timer is far too slow for this test: only the device itself can have woken the node."""
+    path = tmp_path / 'teleop.yaml'
+    path.write_text(
+        f'device: fake_spacemouse\npath: {tmp_path}/hid.sock\nmodel: SpaceMousePro\naxes: {{vx: x}}\n'
+        'buttons: {FIT: success, CTRL: take_over}\nsilence: 5.0\n'
+    )
+    slow = tmp_path / 'slow.yaml'
+    robot = (config_dir() / 'robots' / 'sim.yaml').read_text()
+    slow.write_text(robot.replace('control_rate: 50.0', 'control_rate: 0.01'))
+    with FakeHid(tmp_path / 'hid.sock', 'SpaceMousePro') as hid:
+        bench = bench_of(TeleopNode, f'device:={path}', f'robot:={slow}')
+        commands, events = bench.hear(Teleop, 'teleop/command'), bench.hear(TeleopEvent, 'teleop/event')
+        bench.until(lambda: bench.node.count_subscribers('teleop/command') == 1, 'matched')
+        bench.node._on_timer()
+        hid.wait_for_reader(PATIENCE)
+        hid.hold({'x': 1.0})
+        bench.until(lambda: bool(commands) and commands[-1].engaged, 'takes over')
+        assert commands[-1].action[0] > 0.0
+        hid.hold({}, ['FIT'])
+        bench.until(lambda: [m.event for m in events] == ['success'], 'the button')
+        hid.unplug()
+        bench.until(lambda: not commands[-1].connected, 'unplugged')
+        assert not any(commands[-1].action[:6])
+        assert 'unplugged' in bench.node._status().text
+        hid.plug()
+        bench.until(lambda: bench.node._on_timer() or commands[-1].connected, 'plugged in again')
+        assert not commands[-1].engaged
+        assert bench.node._status().level == 'ok'
+
+
+def test_teleop_in_the_tool_s_frame_says_base_link(bench_of, tmp_path) -> None:
+    path = Path(teleop_file(tmp_path, 'SpaceMouseCompact\n0.00 01 00 00 a2 fe 00 00\n0.01 01 00 00 a2 fe 00 00\n'))
+    path.write_text(path.read_text() + 'frame: tool\n')
+    bench = bench_of(TeleopNode, f'device:={path}', 'pose_timeout:=5.0')
+    commands = bench.hear(Teleop, 'teleop/command')
+    bench.until(lambda: any(m.connected for m in commands), 'connected')
+    assert not any(any(m.action[:6]) for m in commands), 'stands while the tool is not known'
+    assert 'no tool pose' in bench.node._status().text
+    publisher = qos.create_publisher(bench.listener, PoseStamped, 'ee_pose', qos.SENSOR)
+    quarter = (np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5))
+    pose = messages.pose_msg((0.5, 0.0, 0.3), quarter, messages.time_msg(0.0), 'base_link')
+
+    def turned() -> bool:
+        publisher.publish(pose)
+        return any(any(m.action[:6]) for m in commands)
+
+    bench.until(turned, 'moves')
+    moving = next(m for m in commands if any(m.action[:6]))
+    assert list(moving.action[:3]) == pytest.approx([0.0, 0.5, 0.0], abs=1e-6), "the tool's x is the base's y"
+    assert moving.header.frame_id == 'base_link'
 
 
 def test_teleop_names_an_unknown_device(bench_of) -> None:
@@ -278,6 +333,7 @@ def test_moveit_is_refused_by_name_where_it_is_missing(bench_of) -> None:
 def test_the_safety_node_alone_publishes_twists() -> None:
     """A second publisher would go round it."""
     root = Path(nodes.__file__).parents[1]
-    twists = [p.stem for p in root.rglob('*.py') if f'{TwistStamped.__name__},' in p.read_text()]
+    publishes = re.compile(rf'publisher\([^()]*{TwistStamped.__name__},')
+    twists = [p.stem for p in root.rglob('*.py') if publishes.search(p.read_text())]
     assert twists == ['control_outputs']
     assert [p.stem for p in root.rglob('*.py') if 'SafetyOutputs(' in p.read_text()] == ['safety_node']

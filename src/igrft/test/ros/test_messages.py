@@ -105,7 +105,7 @@ def test_commands_and_teleop_survive() -> None:
     message.source = 77
     assert messages.command_from(message).source is Source.HOLD
     teleop = TeleopInput(12.3, action, True, False, 'joy')
-    back = messages.teleop_from(over_the_wire(messages.teleop_msg(teleop, STAMP, 'base_link')))
+    back = messages.teleop_from(over_the_wire(messages.teleop_msg(teleop, STAMP, 'base_link')), 'base_link', 't')
     assert (back.stamp, back.engaged, back.connected, back.device) == (12.3, True, False, 'joy')
 
 

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
@@ -16,22 +15,22 @@ from sensor_msgs.msg import JointState
 
 from igrft.config import RobotConfig, named
 from igrft.control.inputs import hold_action
+from igrft.devices.fake_hid_process import FakeHidProcess
+from igrft.devices.mapping import TeleopConfig
 from igrft.episodes.topics import ee_pose_topics, gripper_joints
 from igrft.ros.diagnostics import Diagnostics, Status
 from igrft.ros.executor import event_driven
-from igrft.ros.messages import MessageError, nanoseconds_of, seconds_of, teleop_msg
+from igrft.ros.messages import MessageError, nanoseconds_of
 from igrft.ros.parameters import Common, declare, parameter
-from igrft.ros.qos import COMMAND, EVENT, LATCHED, SENSOR, create_publisher, create_subscription
+from igrft.ros.qos import EVENT, LATCHED, SENSOR, create_subscription
 from igrft.ros.runtime import spin
-from igrft.types import Kind, TeleopInput
-from igrft_msgs.msg import EpisodeStatus, SubtaskMark, TaskState, Teleop
-from igrft_msgs.srv import StopEpisode
+from igrft.types import Kind
+from igrft_msgs.msg import EpisodeStatus, SafetyStatus, TaskState
 from igrft_sim.nodes.gate import EpisodeGate
 from igrft_sim.nodes.messages import joint_state_values, task_state_from, tool_pose
+from igrft_sim.nodes.voices import HidVoice, TopicVoice, Voice
 from igrft_sim.operator import Decision, Habits, Operator
 from igrft_sim.tasks import make_task
-
-DEVICE = 'operator'
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,9 @@ class Parameters(Common):
     reaction_delay: float = parameter(
         0.3, 'time between seeing trouble and taking over', unit='s', minimum=0.0, maximum=5.0
     )
+    hid: str = parameter('', 'socket of a fake SpaceMouse to move, in place of speaking on the topics (real time only)')
+    hid_model: str = parameter('SpaceMousePro', "the fake SpaceMouse's name in pyspacemouse's tables")
+    hid_mapping: str = parameter('fake_spacemouse', 'file of config/teleop that teleop_node uses for it')
     finish_task: bool = parameter(False, 'keep the control until the task is done, not only the current subtask')
 
 
@@ -62,18 +64,17 @@ class OperatorNode(Node):
         self._task = make_task(self.parameters.task)
         self._operator: Operator | None = None
         self._episode = ''
-        self._stop: Any = None
+        self._stopped = False
         n_arms = len(self._robot.arms)
         self._tools, self._tool_stamps = np.zeros((n_arms, 7)), np.full(n_arms, -1)
         self._openings, self._opening_stamp = np.ones(n_arms), -1
         self._state: TaskState | None = None
         self._handled = -1
         self._gate = EpisodeGate()
-        self._answer: Teleop | None = None
         self._reason = ''
-        self._teleop = create_publisher(self, Teleop, 'teleop/command', COMMAND)
-        self._marks = create_publisher(self, SubtaskMark, 'subtask_mark', EVENT)
-        self._stopper = self.create_client(StopEpisode, 'episode/stop')
+        self._hid: FakeHidProcess | None = None
+        self._voice = self._make_voice()
+        create_subscription(self, SafetyStatus, 'safety/status', self._on_safety, LATCHED)
         create_subscription(self, EpisodeStatus, 'episode/status', self._on_status, LATCHED)
         for arm, topic in enumerate(ee_pose_topics(self._robot)):
             create_subscription(self, PoseStamped, topic, partial(self._on_tool, arm), SENSOR)
@@ -85,17 +86,38 @@ class OperatorNode(Node):
             steady = Clock(clock_type=ClockType.STEADY_TIME)
             self.create_timer(1.0 / self._robot.control_rate, self._speak, clock=steady)
 
+    def _make_voice(self) -> Voice:
+        p = self.parameters
+        if not p.hid:
+            return TopicVoice(self, self._robot)
+        if p.lockstep:
+            raise ValueError('hid: a device answers no ticks; run the cell in real time (rtf:=1)')
+        if len(self._robot.arms) > 1:
+            raise ValueError('hid: one SpaceMouse moves one arm')
+        mapping = named('teleop', p.hid_mapping, TeleopConfig)
+        self._hid = FakeHidProcess(p.hid, p.hid_model)
+        return HidVoice(self, mapping, self._hid)
+
+    def close(self) -> None:
+        """Take the fake SpaceMouse away."""
+        if self._hid is not None:
+            self._hid.close()
+
+    def _on_safety(self, message: SafetyStatus) -> None:
+        self._stopped = message.state == SafetyStatus.STATE_E_STOP
+
     def _on_status(self, message: EpisodeStatus) -> None:
         recording = message.state == EpisodeStatus.STATE_RECORDING
         if not recording:
-            self._operator, self._episode, self._stop = None, '', None
+            self._operator, self._episode = None, ''
+            self._voice.begin()
         elif message.episode_id != self._episode or self._operator is None:
             if message.task not in ('', self._task.name):
                 self._task = make_task(message.task)
             self._episode = message.episode_id
             kind = Kind(message.kind)
             self._operator = Operator(self._task, kind, message.seed, self._habits)
-            self._stop = None
+            self._voice.begin()
             self._gate.begin(message.seed)
         self._advance()
 
@@ -116,9 +138,9 @@ class OperatorNode(Node):
         self._state = message
         tick = nanoseconds_of(message.header.stamp)
         self._gate.arrived(tick)
-        if tick == self._handled and self._operator is not None and self._answer is not None:
+        if tick == self._handled and self._operator is not None:
             # the cell repeats a tick whose answer got lost
-            self._teleop.publish(self._answer)
+            self._voice.repeat()
             return
         self._advance()
 
@@ -137,58 +159,26 @@ class OperatorNode(Node):
         self._handled = tick
         state = task_state_from(self._state)
         decision = self._operator.tick(state, self._tools.copy(), self._openings.copy())
+        if self._stopped:
+            # Nobody pushes on under a stop, and it is only reset when nobody does.
+            decision = replace(decision, engaged=False, action=hold_action(self._openings.astype(np.float32)))
         self._say(decision)
-        for index in decision.marks:
-            self._mark(index)
-        if decision.outcome is not None:
-            self._end(decision)
 
     def _say(self, decision: Decision) -> None:
         assert self._state is not None
-        stamp, frame = self._state.header.stamp, self._robot.base_frame
-        said = TeleopInput(seconds_of(stamp), decision.action, decision.engaged, True, DEVICE)
-        self._answer = teleop_msg(said, stamp, frame)
-        self._teleop.publish(self._answer)
+        stamp = self._state.header.stamp
+        self._voice.say(decision, stamp)
         if decision.reason:
             self._reason = decision.reason
             self.get_logger().info(f'takes over: {decision.reason}')
+        for index in decision.marks:
+            self._voice.mark(self._task.subtasks[index], index, stamp)
+        if decision.outcome is not None:
+            self._voice.end(decision.outcome, stamp)
 
     def _speak(self) -> None:
         """In real time: what the hand does now, as a device repeats it."""
-        if self._answer is None or self._operator is None:
-            still = hold_action(self._openings.astype(np.float32))
-            stamp = self.get_clock().now().to_msg()
-            said = TeleopInput(seconds_of(stamp), still, False, True, DEVICE)
-            self._teleop.publish(teleop_msg(said, stamp, self._robot.base_frame))
-        else:
-            self._answer.header.stamp = self.get_clock().now().to_msg()
-            self._teleop.publish(self._answer)
-
-    def _mark(self, index: int) -> None:
-        assert self._state is not None
-        mark = SubtaskMark(name=self._task.subtasks[index], index=index, annotator=DEVICE)
-        mark.header.stamp = self._state.header.stamp
-        self._marks.publish(mark)
-
-    def _end(self, decision: Decision) -> None:
-        """Ask for the end of the episode, once; again if that was refused."""
-        assert self._state is not None and decision.outcome is not None
-        if self._stop is not None:
-            return
-        if not self._stopper.service_is_ready():
-            self.get_logger().warning(
-                "no server of 'episode/stop': is episode_node running?", throttle_duration_sec=2.0
-            )
-            return
-        request = StopEpisode.Request(stamp=self._state.header.stamp, outcome=decision.outcome.value)
-        self._stop = self._stopper.call_async(request)
-        self._stop.add_done_callback(self._on_stopped)
-
-    def _on_stopped(self, future: Any) -> None:
-        answer = future.result()
-        if not answer.success:
-            self.get_logger().error(f'episode/stop was refused: {answer.message}')
-            self._stop = None
+        self._voice.speak(self.get_clock().now().to_msg(), self._openings)
 
     def _health(self) -> Status:
         if self._operator is None:

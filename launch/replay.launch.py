@@ -13,7 +13,8 @@ from igrft.ros.launching import declare, include, value
 
 
 def generate_launch_description():
-    arguments = ('namespace', 'episode', 'rate', 'robot', 'task', 'console', 'console_port', 'log_level', 'params_file')
+    arguments = ('namespace', 'episode', 'rate', 'robot', 'task', 'episodes_dir', 'console', 'console_port',
+                 'log_level', 'params_file')  # fmt: skip
     return LaunchDescription(
         [
             *declare(__file__, arguments),

@@ -3,12 +3,14 @@
 
 from launch import LaunchDescription
 
-from igrft.ros.launching import console_port, node
+from igrft.ros.launching import console_pad, console_port, node
 
 
 def generate_launch_description():
     return LaunchDescription(
         [
-            node('console_node', 'robot', 'task', critical=False, port=console_port()),
+            node(
+                'console_node', 'robot', 'task', 'episodes_dir', critical=False, port=console_port(), **console_pad()
+            ),
         ]
     )

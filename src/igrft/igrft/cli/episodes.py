@@ -13,9 +13,11 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from igrft.cli import view
 from igrft.config import ConfigError, RobotConfig, TaskConfig, named
 from igrft.episodes.catalog import Entry, find, iterate, partials, relabel
 from igrft.episodes.recover import recover
+from igrft.episodes.replay import load_replay
 from igrft.episodes.schema import EpisodeError, EpisodeMeta, read_meta
 from igrft.episodes.synthetic import Script, write_synthetic
 from igrft.episodes.verify import Report, verify
@@ -220,6 +222,21 @@ def label_episode(
     except EpisodeError as error:
         raise _fail(error) from error
     out.print(f'{meta.id}: {meta.outcome.value}')
+
+
+@app.command('view')
+def view_episode(
+    episode: Annotated[str, typer.Argument(help='Path of an episode, or the end of its id.')],
+    root: Root = DEFAULT_ROOT,
+    save: Annotated[Path | None, typer.Option(help='Write this .rrd file in place of opening the viewer.')] = None,
+) -> None:
+    """Open an episode in Rerun: pictures, rewards, actions, who drove."""
+    try:
+        view.view(load_replay(find(root, episode)), save)
+    except (EpisodeError, ConfigError, view.ViewerError) as error:
+        raise _fail(error) from error
+    if save is not None:
+        out.print(f'{save}: {save.stat().st_size // 1000} kB; `rerun {save}` opens it', soft_wrap=True)
 
 
 @app.command()

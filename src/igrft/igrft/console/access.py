@@ -116,10 +116,10 @@ class Guard:
 
         async def with_headers(message: Message) -> None:
             if message['type'] == 'http.response.start':
-                message['headers'] = [
-                    *message.get('headers', []),
-                    *((name.encode(), value.encode()) for name, value in HEADERS.items()),
-                ]
+                own = message.get('headers', [])
+                named = {name for name, _ in own}
+                added = ((name.encode(), value.encode()) for name, value in HEADERS.items())
+                message['headers'] = [*own, *(header for header in added if header[0] not in named)]
             await send(message)
 
         answer = self._refuse(*refusal) if refusal else self._remember(scope)

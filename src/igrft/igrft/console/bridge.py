@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from igrft.console.state import ConsoleState, Sample
-from igrft.types import UInt8
+from igrft.console.state import Component, ConsoleState, Sample
+from igrft.types import Float32, TeleopInput, UInt8
 
 
 class CommandError(Exception):
@@ -68,6 +68,24 @@ class Bridge(Protocol):
     def frame(self, camera: str, after: int) -> Frame | None:
         """The newest picture, None where it is not newer than the sequence ``after``. Runs in a worker thread."""
 
+    def health(self) -> Sequence[Component]:
+        """What every node says of itself (``/diagnostics``), the worst first; nothing while no browser looks."""
+
+    def openings(self) -> Float32 | None:
+        """The grippers' commanded openings [n_arms], None while nobody commands them."""
+
+    def drive(self, teleop: TeleopInput) -> None:
+        """Hand the on-screen pad's input to the arbiter, stamped now."""
+
+    async def train(self, stage: str, round_number: int, parent: str) -> str:
+        """Begin to train a stage from a checkpoint folder, '' being the stage's default parent."""
+
+    async def stop_training(self) -> str:
+        """Have the running training save its state and stop."""
+
+    async def serve(self, checkpoint: str) -> str:
+        """Have the policy serve a checkpoint folder."""
+
     async def start(self, kind: str, seed: int, split: str) -> str:
         """Begin an episode; returns its id."""
 
@@ -81,7 +99,7 @@ class Bridge(Protocol):
         """Set the outcome of a finished episode, '' being the last."""
 
     async def event(self, name: str) -> str:
-        """Press a button of the operator: mark_subtask, pause."""
+        """Press a button of the operator: mark_subtask, pause, dismiss_help."""
 
     async def e_stop(self) -> str:
         """Latch the software stop."""

@@ -16,20 +16,22 @@ import cv2
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from igrft.console.bridge import Bridge
+from igrft.console.pictures import jpeg
 from igrft.console.state import Sample, encode
 
 STATE_PERIOD = 0.1
 """[s] between two states."""
 FRAME_PERIOD = 1.0 / 15.0
 """[s] between two pictures of a camera, at least."""
-TICK = 1.0 / 30.0
+TICK = 1.0 / 60.0
 """[s] between two looks for a new picture: what looking adds to its age."""
+HEALTH_PERIOD = 1.0
+"""[s] between two reports of all components."""
 HEARTBEAT = 1.0
 """[s] after which a state is sent though nothing changed, so that the page can tell silence from peace."""
 MAX_CLIENTS = 8
 MAX_WIDTH = 960
 """[px] of a picture on the page."""
-JPEG_QUALITY = 90
 HEADER = struct.Struct('<BBxxxxxxd')
 """A picture's header: kind 1, camera index, stamp [s]."""
 
@@ -48,6 +50,7 @@ class _Client:
     """What one browser has not got yet; of state and pictures only the newest."""
 
     state: str | None = None
+    health: str | None = None
     samples: list[Sample] = field(default_factory=list)
     frames: dict[int, bytes] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,6 +61,9 @@ class _Client:
             self.wake.clear()
             if self.state is not None:
                 text, self.state = self.state, None
+                await websocket.send_text(text)
+            if self.health is not None:
+                text, self.health = self.health, None
                 await websocket.send_text(text)
             if self.samples:
                 samples, self.samples = self.samples, []
@@ -141,12 +147,13 @@ class Hub:
 
     async def _feed(self, newest: int) -> None:
         due: dict[str, float] = {}
-        last_text, last_sent, next_state = '', 0.0, 0.0
+        last_text, last_sent, next_state, next_health = '', 0.0, 0.0, 0.0
+        state = self._bridge.state()
         while self._clients:
             now = self._clock()
-            state = self._bridge.state()
             if now >= next_state:
                 next_state = now + STATE_PERIOD
+                state = self._bridge.state()
                 text = encode('state', state)
                 if text != last_text or now - last_sent >= HEARTBEAT:
                     last_text, last_sent = text, now
@@ -155,6 +162,9 @@ class Hub:
                 if samples:
                     newest = samples[-1].sequence
                     self._give(samples=samples)
+            if now >= next_health:
+                next_health = now + HEALTH_PERIOD
+                self._give(health=encode('health', list(self._bridge.health())))
             for index, camera in enumerate(state.cameras):
                 if now < due.get(camera, 0.0):
                     continue
@@ -167,10 +177,15 @@ class Hub:
             await self._sleep(TICK)
 
     def _give(
-        self, state: str | None = None, samples: Sequence[Sample] = (), frames: Mapping[int, bytes] | None = None
+        self,
+        state: str | None = None,
+        health: str | None = None,
+        samples: Sequence[Sample] = (),
+        frames: Mapping[int, bytes] | None = None,
     ) -> None:
         for client in self._clients:
             client.state = state or client.state
+            client.health = health or client.health
             client.samples.extend(samples)
             client.frames.update(frames or {})
             client.wake.set()
@@ -184,8 +199,4 @@ class Hub:
         height, width = pixels.shape[:2]
         if width > MAX_WIDTH:
             pixels = cv2.resize(pixels, (MAX_WIDTH, height * MAX_WIDTH // width), interpolation=cv2.INTER_AREA)
-        options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-        ok, jpeg = cv2.imencode('.jpg', cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
-        if not ok:
-            raise RuntimeError(f"camera '{camera}': a {width}x{height} picture could not be encoded")
-        return frame.sequence, HEADER.pack(1, index, frame.stamp) + jpeg.tobytes()
+        return frame.sequence, HEADER.pack(1, index, frame.stamp) + jpeg(pixels)

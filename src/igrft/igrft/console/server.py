@@ -13,6 +13,9 @@ import uvicorn
 from igrft.console.access import Access, is_loopback
 from igrft.console.app import create_app
 from igrft.console.bridge import Bridge
+from igrft.console.library import Library
+from igrft.console.records import Records
+from igrft.devices.mapping import TeleopMapper
 
 GRACE = 1
 """[s] in which open connections may end."""
@@ -27,6 +30,9 @@ class ConsoleServer:
 
     Args:
         bridge: the robot's side.
+        library: the recorded episodes.
+        records: what the trainer left on disk.
+        pad: how the on-screen pad drives the arm, None: not at all.
         host: address to listen on.
         port: 0 takes a free one.
         token: what browsers must know; '' makes one where the address is not loopback.
@@ -36,7 +42,16 @@ class ConsoleServer:
         ValueError: the token is too short.
     """
 
-    def __init__(self, bridge: Bridge, host: str = '127.0.0.1', port: int = 8080, token: str = '') -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        library: Library,
+        records: Records,
+        pad: TeleopMapper | None = None,
+        host: str = '127.0.0.1',
+        port: int = 8080,
+        token: str = '',
+    ) -> None:
         self._socket = _listen(host, port)
         self.host, self.port = host, int(self._socket.getsockname()[1])
         try:
@@ -45,7 +60,7 @@ class ConsoleServer:
             self._socket.close()
             raise
         config = uvicorn.Config(
-            create_app(bridge, self.access),
+            create_app(bridge, self.access, library, records, pad),
             log_level='warning',
             access_log=False,
             lifespan='off',

@@ -78,6 +78,35 @@ class CheckpointState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HelpState:
+    """``help``: whether the policy asks for a driver."""
+
+    requested: bool
+    score: float = math.nan
+    threshold: float = math.nan
+    reason: str = ''
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """One component of a node, as it reports itself in ``/diagnostics``.
+
+    Attributes:
+        node: its name, without the namespace of the console.
+        name: of the component.
+        level: ok, warn, error or stale.
+        text: a line for people.
+        values: name to value, both text.
+    """
+
+    node: str
+    name: str
+    level: str
+    text: str = ''
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sample:
     """One point of the plots.
 
@@ -117,6 +146,11 @@ class ConsoleState:
     safety: SafetyState | None = None
     trainer: TrainerState | None = None
     checkpoint: CheckpointState | None = None
+    help: HelpState | None = None
+    serving: str = ''
+    """id of the checkpoint that the policy drives with, '' while it is not known"""
+    pad: bool = False
+    """whether the on-screen pad may drive the arm"""
     loop: Mapping[str, Any] | None = None
     """``loop/status``: phase, detail, fraction, elapsed, eta, results, and ``running``"""
     problems: tuple[str, ...] = field(default_factory=tuple)

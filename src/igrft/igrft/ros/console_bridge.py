@@ -10,7 +10,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
@@ -19,26 +22,29 @@ from std_msgs.msg import String
 from igrft.config import ConfigError, RobotConfig, TaskConfig, named
 from igrft.console.bridge import Frame
 from igrft.console.state import (
-    CheckpointState,
+    Component,
     ConsoleState,
-    DriverState,
     EpisodeState,
     SafetyState,
     Sample,
-    TrainerState,
 )
 from igrft.ros import qos
 from igrft.ros.console_commands import ConsoleCommands
-from igrft.ros.messages import MessageError, image_array, seconds_of
-from igrft.types import Mode
+from igrft.ros.console_health import HealthWatch
+from igrft.ros.console_states import checkpoint_state, driver_state, help_state, trainer_state
+from igrft.ros.messages import MessageError, image_array, seconds_of, teleop_msg
+from igrft.types import Float32, Mode, TeleopInput
 from igrft_msgs.msg import (
     ActionChunk,
     Checkpoint,
     EpisodeStatus,
+    GripperCommand,
+    HelpRequest,
     Interaction,
     Intervention,
     Reward,
     SafetyStatus,
+    Teleop,
     TrainerStatus,
 )
 
@@ -60,9 +66,10 @@ class ConsoleBridge(ConsoleCommands):
         node: owner; spun by a single-threaded executor.
         robot: its cameras are shown.
         task: shown until an episode names another.
+        pad: the on-screen pad may drive the arm.
     """
 
-    def __init__(self, node: Node, robot: RobotConfig, task: TaskConfig) -> None:
+    def __init__(self, node: Node, robot: RobotConfig, task: TaskConfig, pad: bool = False) -> None:
         super().__init__(node, robot.base_frame)
         self._robot = robot
         self._task = task
@@ -75,6 +82,8 @@ class ConsoleBridge(ConsoleCommands):
         self._problems: dict[str, str] = {}
         self._samples: deque[Sample] = deque(maxlen=SAMPLES)
         self._watching: list[Subscription] = []
+        self._health = HealthWatch(node.get_namespace())
+        self._teleop = qos.create_publisher(node, Teleop, 'teleop/command', qos.COMMAND) if pad else None
         subscribe = qos.create_subscription
         subscribe(node, EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED)
         subscribe(node, SafetyStatus, 'safety/status', self._on_safety, qos.LATCHED)
@@ -83,6 +92,7 @@ class ConsoleBridge(ConsoleCommands):
             (Intervention, 'intervention'),
             (TrainerStatus, 'trainer/status'),
             (Checkpoint, 'checkpoint'),
+            (HelpRequest, 'help'),
         ):
             subscribe(node, kind, topic, self._keep, qos.LATCHED)
 
@@ -161,13 +171,21 @@ class ConsoleBridge(ConsoleCommands):
                 subscribe(self._node, Interaction, 'interaction', self._keep, qos.EVENT),
                 subscribe(self._node, ActionChunk, 'policy/action_chunk', self._keep, qos.COMMAND),
                 *(self._watch_camera(camera.name) for camera in self._robot.cameras),
+                self._node.create_subscription(
+                    DiagnosticArray, '/diagnostics', self._health.take, QoSProfile(depth=100)
+                ),
             ]
+            if self._teleop is not None:
+                self._watching.append(
+                    subscribe(self._node, GripperCommand, 'gripper/command', self._keep, qos.COMMAND)
+                )
         elif not self._wanted:
             for subscription in self._watching:
                 self._node.destroy_subscription(subscription)
             self._watching = []
-            for kind in (Reward, Interaction, ActionChunk):
+            for kind in (Reward, Interaction, ActionChunk, GripperCommand):
                 self._latest.pop(kind, None)
+            self._health.clear()
 
     def _watch_camera(self, camera: str) -> Subscription:
         callback: Callable[[bytes], None] = lambda data: self._on_image(camera, data)  # noqa: E731
@@ -197,6 +215,18 @@ class ConsoleBridge(ConsoleCommands):
         self._problems.pop(topic, None)
         return Frame(sequence, seconds_of(image.header.stamp), pixels)
 
+    def health(self) -> Sequence[Component]:
+        return self._health.components()
+
+    def openings(self) -> Float32 | None:
+        message: GripperCommand | None = self._latest.get(GripperCommand)
+        return None if message is None else np.asarray(message.opening, np.float32)
+
+    def drive(self, teleop: TeleopInput) -> None:
+        stamp = self._clock.stamp()
+        if self._teleop is not None and stamp is not None:
+            self._teleop.publish(teleop_msg(teleop, stamp, self._frame_id))
+
     def state(self) -> ConsoleState:
         task = self._task
         episode: EpisodeStatus | None = self._latest.get(EpisodeStatus)
@@ -210,10 +240,13 @@ class ConsoleBridge(ConsoleCommands):
             subtasks=tuple(subtask.name for subtask in task.subtasks),
             completed=reward.completed if reward else 0,
             episode=self._episode(episode, task) if episode else None,
-            driver=_driver(self._latest.get(Intervention)),
+            driver=driver_state(self._latest.get(Intervention)),
             safety=self._safety(self._latest.get(SafetyStatus)),
-            trainer=_trainer(self._latest.get(TrainerStatus)),
-            checkpoint=_checkpoint(self._latest.get(Checkpoint)),
+            trainer=trainer_state(self._latest.get(TrainerStatus)),
+            checkpoint=checkpoint_state(self._latest.get(Checkpoint)),
+            help=help_state(self._latest.get(HelpRequest)),
+            serving=self._health.value('policy_node', 'checkpoint'),
+            pad=self._teleop is not None,
             loop={**loop, 'running': self._loop_runs and loop.get('phase') != 'done'} if loop else None,
             problems=tuple(self._problems.copy().values()),
         )
@@ -243,31 +276,3 @@ class ConsoleBridge(ConsoleCommands):
             limited=message.limited,
             silent=time.monotonic() - self._safety_heard > SAFETY_SILENCE,
         )
-
-
-def _driver(message: Intervention | None) -> DriverState | None:
-    if message is None:
-        return None
-    return DriverState(mode=Mode(message.mode).name.lower(), count=message.count, reason=message.reason)
-
-
-def _trainer(message: TrainerStatus | None) -> TrainerState | None:
-    if message is None:
-        return None
-    return TrainerState(
-        state=message.state,
-        stage=message.stage,
-        round=message.round,
-        step=message.step,
-        total_steps=message.total_steps,
-        loss=message.loss,
-        effective_sample_size=message.effective_sample_size,
-        eta=message.eta,
-        message=message.message,
-    )
-
-
-def _checkpoint(message: Checkpoint | None) -> CheckpointState | None:
-    if message is None:
-        return None
-    return CheckpointState(id=message.id, stage=message.stage, policy=message.policy, step=message.step)

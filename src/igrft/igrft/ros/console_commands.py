@@ -12,9 +12,11 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from igrft.console.bridge import RefusedError, UnansweredError, UnavailableError
+from igrft.console.bridge import RefusedError, UnavailableError
 from igrft.ros import qos
+from igrft.ros.answers import call
 from igrft.ros.console_clock import WatchedClock
+from igrft.ros.console_training import TrainingCommands
 from igrft_msgs.msg import TeleopEvent
 from igrft_msgs.srv import LabelEpisode, StartEpisode, StopEpisode
 
@@ -28,7 +30,7 @@ RELEASE_PERIOD = 0.1
 """[s] between two tries to reset, while the release of our own stop is still on its way."""
 
 
-class ConsoleCommands:
+class ConsoleCommands(TrainingCommands):
     """The command half of :class:`igrft.console.bridge.Bridge`.
 
     Args:
@@ -37,6 +39,7 @@ class ConsoleCommands:
     """
 
     def __init__(self, node: Node, frame_id: str) -> None:
+        super().__init__(node)
         self._node = node
         self._frame_id = frame_id
         self._clock = WatchedClock(node)
@@ -122,30 +125,4 @@ class ConsoleCommands:
         raise AssertionError('unreachable')
 
     async def _call(self, client: Client, request: Any) -> Any:
-        """The service's answer.
-
-        Raises:
-            UnavailableError: no node serves it.
-            UnansweredError: no answer within ``TIMEOUT``.
-            RefusedError: the node said no, with its reason.
-        """
-        if not client.service_is_ready():
-            raise UnavailableError(f"no node serves '{client.srv_name}'; is it running? `ros2 node list`")
-        loop = asyncio.get_running_loop()
-        arrived = loop.create_future()
-
-        def hand_over(answered: Any) -> None:
-            if not arrived.done():
-                arrived.set_result(answered.result())
-
-        # rclpy completes its future in the executor's thread.
-        pending = client.call_async(request)
-        pending.add_done_callback(lambda answered: loop.call_soon_threadsafe(hand_over, answered))
-        try:
-            answer = await asyncio.wait_for(arrived, TIMEOUT)
-        except TimeoutError as error:
-            client.remove_pending_request(pending)
-            raise UnansweredError(f"'{client.srv_name}' did not answer within {TIMEOUT:g} s") from error
-        if not answer.success:
-            raise RefusedError(answer.message or 'refused without a reason')
-        return answer
+        return await call(client, request, TIMEOUT)

@@ -70,6 +70,7 @@ ARGUMENTS: dict[str, Argument] = {
     ),
     'console': Argument('true', "serve the operator's web page", ('true', 'false')),
     'console_port': Argument('8080', 'port of the web page on the loopback address'),
+    'console_pad': Argument('false', "the web page's pad may drive the arm (rtf:=1 only)", ('true', 'false')),
     'log_level': Argument('warn', 'log level of every node', ('debug', 'info', 'warn', 'error', 'fatal')),
     'params_file': Argument('', 'parameters of the nodes in place of config/loop.yaml'),
     'episodes': Argument('50', 'number of episodes'),
@@ -101,6 +102,7 @@ GRAPH = (
     'use_sim_time',
     'console',
     'console_port',
+    'console_pad',
     'log_level',
     'params_file',
 )
@@ -271,6 +273,15 @@ def real_time_factor() -> ParameterValue:
 def console_port() -> ParameterValue:
     """``console_port`` as a number."""
     return ParameterValue(value('console_port'), value_type=int)
+
+
+def console_pad() -> dict[str, ParameterValue]:
+    """``console_pad`` and whether the graph that it drives runs in lock-step; a replay has neither."""
+    speed = LaunchConfiguration('rtf', default='1')
+    return {
+        'pad': ParameterValue(LaunchConfiguration('console_pad', default='false'), value_type=bool),
+        'lockstep': ParameterValue(PythonExpression(["float('", speed, "') == 0.0"]), value_type=bool),
+    }
 
 
 def is_operator() -> PythonExpression:

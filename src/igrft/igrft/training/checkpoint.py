@@ -28,9 +28,9 @@ from igrft.config import as_dict, parse
 from igrft.method.critic import Critic, CriticConfig
 from igrft.policies import registry
 from igrft.policies.protocol import Policy
+from igrft.training.folders import MANIFEST
 
 FORMAT = 1
-MANIFEST = 'manifest.json'
 
 
 class CheckpointError(ValueError):

@@ -10,8 +10,10 @@ from dataclasses import replace
 import numpy as np
 
 from igrft.console.bridge import CommandError, Frame
+from igrft.console.records import RecordError
 from igrft.console.state import (
     CheckpointState,
+    Component,
     ConsoleState,
     DriverState,
     EpisodeState,
@@ -19,7 +21,18 @@ from igrft.console.state import (
     Sample,
     TrainerState,
 )
-from igrft.types import UInt8
+from igrft.types import Float32, TeleopInput, UInt8
+
+TRAINING = TrainerState(
+    state='training',
+    stage='offline_rl',
+    step=1280,
+    total_steps=2000,
+    loss=0.0873,
+    effective_sample_size=0.64,
+    eta=194.0,
+    message='policy',
+)
 
 IDLE = ConsoleState(
     robot='sim',
@@ -40,15 +53,7 @@ RECORDING = replace(
     ),
     driver=DriverState(mode='autonomous', count=1, reason='operator let go'),
     safety=SafetyState(state='ok', text='ok', limited=12),
-    trainer=TrainerState(
-        state='training',
-        stage='offline_rl',
-        step=1280,
-        total_steps=2000,
-        loss=0.0873,
-        effective_sample_size=0.64,
-        eta=194.0,
-    ),
+    trainer=TRAINING,
     checkpoint=CheckpointState(id='sft-3f9ac2', stage='sft', policy='compact_flow', step=1500),
     loop={
         'phase': 'human in the loop 1',
@@ -112,6 +117,9 @@ class FakeBridge:
         self.calls: list[tuple[object, ...]] = []
         self.watched: list[bool] = []
         self.failures: dict[str, CommandError] = {}
+        self.components: list[Component] = []
+        self.opening: Float32 | None = np.array([0.25], np.float32)
+        self.driven: list[TeleopInput] = []
 
     def state(self) -> ConsoleState:
         return self.now
@@ -121,6 +129,30 @@ class FakeBridge:
 
     def watch(self, watched: bool) -> None:
         self.watched.append(watched)
+
+    def health(self) -> Sequence[Component]:
+        return self.components
+
+    def openings(self) -> Float32 | None:
+        return self.opening
+
+    def drive(self, teleop: TeleopInput) -> None:
+        self.driven.append(teleop)
+
+    async def train(self, stage: str, round_number: int, parent: str) -> str:
+        self._call('train', stage, round_number, parent)
+        self.now = replace(self.now, trainer=replace(TRAINING, stage=stage, round=round_number))
+        return f'training of {stage} begins'
+
+    async def stop_training(self) -> str:
+        self._call('stop_training')
+        self.now = replace(self.now, trainer=TrainerState(state='idle', message='stopped'))
+        return 'training stops'
+
+    async def serve(self, checkpoint: str) -> str:
+        self._call('serve', checkpoint)
+        self.now = replace(self.now, serving=checkpoint.rsplit('/', 1)[-1])
+        return f'serving {checkpoint}'
 
     def frame(self, camera: str, after: int) -> Frame | None:
         if self.sequence == after:
@@ -168,3 +200,36 @@ class FakeBridge:
         self._call('reset_e_stop')
         self.now = replace(self.now, safety=SafetyState(state='ok', text='reset'))
         return 'stop reset'
+
+
+class FakeRecords:
+    """Implements :class:`igrft.console.records.Records` in memory."""
+
+    def __init__(self) -> None:
+        names = ('hil-1-5d41a1e3', 'offline_rl-9c7dcbad', 'sft-c9fc83eb')
+        stages = ('hil', 'offline_rl', 'sft')
+        self.checkpoints = [
+            {'id': name, 'stage': stage, 'round': int(stage == 'hil'), 'step': 2000, 'policy': 'compact_flow'}
+            | {'saved': 1e9}
+            for name, stage in zip(names, stages, strict=True)
+        ]
+
+    def overview(self) -> dict[str, object]:
+        stages = [
+            {'task': 'block_stacking', 'stage': 'SFT', 'successes': 23, 'n': 50, 'low': 0.33, 'high': 0.596},
+            {'task': 'block_stacking', 'stage': 'offline RL', 'successes': 34, 'n': 50, 'low': 0.542, 'high': 0.792},
+        ]
+        return {'checkpoints': self.checkpoints, 'runs': [c['id'] for c in self.checkpoints], 'stages': stages}
+
+    def curves(self, run: str) -> dict[str, dict[str, list[float]]]:
+        self.checkpoint(run)
+        steps = [float(step) for step in range(0, 2000, 20)]
+        return {
+            'policy/loss': {'steps': steps, 'values': [math.exp(-step / 500) for step in steps]},
+            'critic/value': {'steps': steps, 'values': [math.nan, *steps[1:]]},
+        }
+
+    def checkpoint(self, checkpoint: str) -> str:
+        if checkpoint not in {c['id'] for c in self.checkpoints}:
+            raise RecordError(f"no checkpoint '{checkpoint}'")
+        return f'/data/checkpoints/{checkpoint}'

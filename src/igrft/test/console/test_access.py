@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from fake_bridge import FakeBridge
+from fake_bridge import FakeBridge, FakeRecords
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -16,9 +16,10 @@ TOKEN = 'a-token-of-the-right-length'
 
 
 @pytest.fixture
-def guarded(bridge: FakeBridge) -> TestClient:
+def guarded(bridge: FakeBridge, library, pad) -> TestClient:
     """A browser on another machine that does not know the token."""
-    return TestClient(create_app(bridge, Access.for_address('0.0.0.0', 8080, TOKEN)), base_url='http://robot:8080')
+    app = create_app(bridge, Access.for_address('0.0.0.0', 8080, TOKEN), library, FakeRecords(), pad)
+    return TestClient(app, base_url='http://robot:8080')
 
 
 @pytest.mark.parametrize('path', ['/', '/api/state', '/static/main.js'])

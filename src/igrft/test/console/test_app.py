@@ -19,6 +19,9 @@ COMMANDS = {
     '/api/episode/discard': {},
     '/api/episode/label': {'outcome': 'failure', 'episode_id': '01KAR2T7'},
     '/api/event': {'event': 'mark_subtask'},
+    '/api/trainer/start': {'stage': 'hil', 'round': 2, 'parent': 'hil-1-5d41a1e3'},
+    '/api/trainer/stop': {},
+    '/api/trainer/serve': {'checkpoint': 'sft-c9fc83eb'},
 }
 CALLS = {
     '/api/e_stop': ('e_stop',),
@@ -28,6 +31,9 @@ CALLS = {
     '/api/episode/discard': ('discard',),
     '/api/episode/label': ('label', '01KAR2T7', 'failure'),
     '/api/event': ('event', 'mark_subtask'),
+    '/api/trainer/start': ('train', 'hil', 2, '/data/checkpoints/hil-1-5d41a1e3'),
+    '/api/trainer/stop': ('stop_training',),
+    '/api/trainer/serve': ('serve', '/data/checkpoints/sft-c9fc83eb'),
 }
 
 
@@ -62,6 +68,9 @@ def test_nothing_but_post_changes_anything(client, bridge, method, path):
         ('/api/episode/label', {'outcome': 'success', 'episode_id': 'x' * 65}, 'episode_id'),
         ('/api/event', {'event': 'e_stop'}, 'event'),
         ('/api/episode/discard', {'really': True}, 'really'),
+        ('/api/trainer/start', {'stage': 'dreaming'}, 'stage'),
+        ('/api/trainer/start', {'stage': 'hil', 'round': -1}, 'round'),
+        ('/api/trainer/serve', {'checkpoint': '../sft'}, 'checkpoint'),
     ],
 )
 def test_bad_input_is_refused_by_the_name_of_its_field(client, bridge, path, body, field):
@@ -123,8 +132,21 @@ def test_the_page_and_what_it_loads_are_served_with_a_strict_policy(client):
     assert 'does <strong>not</strong> replace the hardware emergency stop' in page.text
     assert "default-src 'self'" in page.headers['content-security-policy']
     assert "frame-ancestors 'none'" in page.headers['content-security-policy']
-    for path in ('theme.css', 'style.css', 'panels.css', 'theme.js', 'main.js', 'icon.svg'):
+    for path in ('theme.css', 'style.css', 'panels.css', 'pages.css', 'small.css', 'theme.js', 'main.js', 'icon.svg'):
         assert f'/static/{path}' in page.text
         assert client.get(f'/static/{path}').status_code == 200
     assert client.get('/static/../app.py').status_code == 404
     assert client.get('/static/%2e%2e/app.py').status_code == 404
+
+
+def test_a_checkpoint_is_named_and_never_a_path(client, bridge):
+    answer = client.post('/api/trainer/serve', json={'checkpoint': 'sft-unknown'})
+    assert answer.status_code == 404 and 'sft-unknown' in answer.json()['message']
+    assert bridge.calls == []
+
+
+def test_curves_have_no_nan_and_unknown_runs_are_named(client):
+    curves = client.get('/api/trainer/sft-c9fc83eb').json()
+    assert curves['critic/value']['values'][:2] == [None, 20.0]
+    assert client.get('/api/trainer/no-run').status_code == 404
+    assert client.get('/api/trainer').json()['stages'][0]['successes'] == 23

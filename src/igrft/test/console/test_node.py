@@ -19,8 +19,11 @@ import numpy as np
 import pytest
 import rclpy
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.action import ActionServer, CancelResponse
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, String
@@ -30,8 +33,9 @@ from websockets.sync.client import connect
 from igrft.console.hub import HEADER
 from igrft.ros import qos
 from igrft.ros.messages import image_msg
-from igrft_msgs.msg import EpisodeStatus, Intervention, SafetyStatus, TeleopEvent
-from igrft_msgs.srv import StartEpisode
+from igrft_msgs.action import TrainStage
+from igrft_msgs.msg import EpisodeStatus, GripperCommand, HelpRequest, Intervention, SafetyStatus, Teleop, TeleopEvent
+from igrft_msgs.srv import LoadCheckpoint, StartEpisode
 
 DOMAIN = int(os.environ['ROS_DOMAIN_ID'])
 PATIENCE = 40.0
@@ -152,6 +156,7 @@ class Browser:
         self.socket = connect(console.url.replace('http', 'ws') + 'api/stream', open_timeout=PATIENCE)
         self.robot = robot
         self.state: dict = {}
+        self.health: list[dict] = []
         self.pictures: list[bytes] = []
 
     def until(self, condition, what: str) -> None:
@@ -165,6 +170,8 @@ class Browser:
                 self.pictures.append(message)
             elif (decoded := json.loads(message))['type'] == 'state':
                 self.state = decoded['state']
+            elif decoded['type'] == 'health':
+                self.health = decoded['health']
             return condition()
 
         self.robot.until(look, what)
@@ -225,6 +232,103 @@ def test_a_port_in_use_ends_the_node_with_the_remedy(console: Console):
     code = other.close()
     assert code == 1
     assert f'console_port:={int(port) + 1}' in ''.join(other.said)
+
+
+def test_a_browser_drives_over_the_graph_and_is_told_to_be_gone(robot: Robot):
+    heard: list[Teleop] = []
+    gripper = qos.create_publisher(robot.node, GripperCommand, 'gripper/command', qos.COMMAND)
+    qos.create_subscription(robot.node, Teleop, 'teleop/command', heard.append, qos.COMMAND)
+    console = Console('port:=0', 'pad:=true')
+    browser = Browser(console, robot)
+    browser.until(lambda: browser.state.get('pad'), 'the pad is offered')
+    robot.until(lambda: gripper.get_subscription_count() == 1, 'the gripper is listened to')
+    robot.until(lambda: robot.node.count_publishers('teleop/command') == 1, 'the pad publishes')
+    touch = json.dumps({'held': True, 'axes': {'x': 1.0, 'yaw': -1.0}})
+    with connect(console.url.replace('http', 'ws') + 'api/pad', open_timeout=PATIENCE) as pad:
+
+        def push() -> bool:
+            gripper.publish(GripperCommand(opening=[0.5]))
+            pad.send(touch)
+            pad.recv(timeout=PATIENCE)
+            return any(message.engaged for message in heard)
+
+        robot.until(push, 'the arm is driven')
+        # Nothing more is sent, and nothing is closed: as if the cable were pulled.
+        robot.until(lambda: not heard[-1].connected, 'the silent browser is gone')
+    driven = next(message for message in heard if message.engaged)
+    assert driven.device == 'console' and driven.header.frame_id == 'base_link'
+    assert list(driven.action) == pytest.approx([0.15, 0, 0, 0, 0, -0.6, 0.5])
+    assert not heard[-1].engaged and list(heard[-1].action[:6]) == [0.0] * 6
+    browser.socket.close()
+    assert console.close() == 0
+
+
+def test_the_pad_and_lock_step_exclude_each_other():
+    console = Console('port:=0', 'pad:=true', 'lockstep:=true')
+    assert console.close() == 1
+    assert 'rtf:=1' in ''.join(console.said)
+
+
+def test_health_help_and_training_cross_the_graph(robot: Robot, tmp_path):
+    checkpoint = tmp_path / 'checkpoints' / 'sft-1234'
+    checkpoint.mkdir(parents=True)
+    (checkpoint / 'manifest.json').write_text('{"id": "sft-1234", "stage": "sft", "step": 5}')
+    diagnostics = robot.node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+    wanted = qos.create_publisher(robot.node, HelpRequest, 'help', qos.LATCHED)
+    wanted.publish(HelpRequest(requested=True, score=3.0, threshold=2.0, reason='unusual'))
+    goals, loaded, stopped = [], [], Future()
+
+    async def train(handle):
+        goals.append(handle.request)
+        await stopped
+        handle.canceled()
+        return TrainStage.Result()
+
+    def cancel(_):
+        stopped.set_result(None)
+        return CancelResponse.ACCEPT
+
+    def load(request, response):
+        loaded.append(request.path)
+        response.success, response.id = True, 'sft-1234'
+        return response
+
+    server = ActionServer(robot.node, TrainStage, 'train_stage', train, cancel_callback=cancel)
+    robot.node.create_service(LoadCheckpoint, 'policy_node/load_checkpoint', load)
+    console = Console('port:=0', f'episodes_dir:={tmp_path}')
+    browser = Browser(console, robot)
+
+    def report() -> bool:
+        status = DiagnosticStatus(level=DiagnosticStatus.WARN, name='camera_node: stream', message='dark')
+        status.values = [KeyValue(key='rate [Hz]', value='9.8')]
+        diagnostics.publish(DiagnosticArray(status=[status]))
+        return any(part['node'] == 'camera_node' for part in browser.health)
+
+    browser.until(report, 'the health of a node')
+    part = next(part for part in browser.health if part['node'] == 'camera_node')
+    assert (part['name'], part['level'], part['text']) == ('stream', 'warn', 'dark')
+    assert part['values'] == {'rate [Hz]': '9.8'}
+    browser.until(lambda: browser.state.get('help'), 'the call for help')
+    assert browser.state['help'] == {'requested': True, 'score': 3.0, 'threshold': 2.0, 'reason': 'unusual'}
+
+    def until_served(path: str, body: dict) -> tuple[int, dict]:
+        """The console discovers the servers while it is asked."""
+        answer = answer_of(robot, console, path, body)
+        while answer[0] == 503:
+            answer = answer_of(robot, console, path, body)
+        return answer
+
+    assert until_served('trainer/start', {'stage': 'sft', 'parent': 'sft-1234'})[0] == 200
+    robot.until(lambda: goals, 'the goal')
+    assert (goals[0].stage, goals[0].initial_checkpoint) == ('sft', str(checkpoint))
+    assert answer_of(robot, console, 'trainer/stop', {})[0] == 200
+    assert stopped.done()
+    status, answer = until_served('trainer/serve', {'checkpoint': 'sft-1234'})
+    assert (status, answer['message']) == (200, 'serving sft-1234')
+    assert loaded == [str(checkpoint)]
+    browser.socket.close()
+    assert console.close() == 0
+    server.destroy()
 
 
 def test_simulated_time_is_listened_to_only_when_needed(robot: Robot):

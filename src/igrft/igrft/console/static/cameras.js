@@ -25,7 +25,8 @@ export function showCameras(names) {
   judge();
 }
 
-export async function showFrame(index, blob) {
+/** Draws a picture; the canvas keeps its stamp [s], so that its age can be measured. */
+export async function showFrame(index, stamp, blob) {
   const camera = cameras[index];
   if (!camera) return;
   const bitmap = await createImageBitmap(blob);
@@ -35,6 +36,7 @@ export async function showFrame(index, blob) {
     canvas.height = bitmap.height;
   }
   canvas.getContext('2d').drawImage(bitmap, 0, 0);
+  canvas.dataset.stamp = stamp;
   bitmap.close();
   camera.arrivals.push(performance.now());
   camera.stale.hidden = true;

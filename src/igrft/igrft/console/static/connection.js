@@ -43,14 +43,25 @@ export function connect(on) {
 
 /** Sends a command; resolves to its message, rejects with what the operator should know. */
 export async function command(path, body = {}) {
+  const patience = path === 'trainer/serve' ? 65000 : 8000; // [ms]; a policy is read and warmed up
+  const answer = await ask(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(patience),
+  });
+  return answer.message;
+}
+
+/** What the console knows of episodes and trainings. */
+export function look(path) {
+  return ask(path, { signal: AbortSignal.timeout(60000) });
+}
+
+async function ask(path, options) {
   let response;
   try {
-    response = await fetch(`/api/${path}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(8000),
-    });
+    response = await fetch(`/api/${path}`, options);
   } catch {
     throw new Error('The console does not answer.');
   }
@@ -61,6 +72,6 @@ export async function command(path, body = {}) {
   } catch {
     throw new Error(text || `The console answered ${response.status}.`);
   }
-  if (!answer.ok) throw new Error(answer.message ?? `The console answered ${response.status}.`);
-  return answer.message;
+  if (!response.ok) throw new Error(answer.message ?? `The console answered ${response.status}.`);
+  return answer;
 }

@@ -16,15 +16,15 @@ const SAFETY = {
   invalid: ['Refusing commands', 'bad'],
   e_stop: ['Emergency stop', 'bad'],
 };
-const STAGES = { sft: 'Supervised', offline_rl: 'Offline RL', hil: 'Human in the loop' };
+export const STAGES = { sft: 'Supervised', offline_rl: 'Offline RL', hil: 'Human in the loop' };
 const at = (id) => document.getElementById(id);
 
-function say(id, text) {
+export function say(id, text) {
   const element = at(id);
   if (element.textContent !== text) element.textContent = text;
 }
 
-function bar(id, fraction) {
+export function bar(id, fraction) {
   at(id).style.width = `${100 * Math.min(Math.max(fraction || 0, 0), 1)}%`;
 }
 
@@ -51,7 +51,7 @@ export function show(state) {
   episode(state.episode);
   subtasks(state);
   safety(state);
-  trainer(state.trainer, state.checkpoint);
+  trainer(state.trainer, state.checkpoint, state.serving);
   curriculum(state.loop);
 }
 
@@ -97,18 +97,18 @@ function safety({ safety: now, driver }) {
   say('takeovers', String(driver?.count ?? '–'));
 }
 
-function trainer(now, checkpoint) {
+function trainer(now, checkpoint, serving) {
   const training = now?.state === 'training' || now?.state === 'saving';
   const stage = STAGES[now?.stage] ?? now?.stage ?? '';
   const round = now?.stage === 'hil' ? `, round ${now.round}` : '';
-  say('trainer', !now ? 'No trainer' : training ? `${stage}${round}` : now.state);
-  at('trainer').dataset.level = now?.state === 'failed' ? 'bad' : '';
+  say('trainer-word', !now ? 'No trainer' : training ? `${stage}${round}` : now.state);
+  at('trainer-word').dataset.level = now?.state === 'failed' ? 'bad' : '';
   bar('trainer-bar', training ? now.step / now.total_steps : 0);
   const left = training && now.eta != null ? `, ${duration(now.eta)} left` : '';
   say('trainer-text', training ? `step ${now.step} of ${now.total_steps}${left}` : (now?.message ?? ''));
   say('loss', now?.loss == null || !now.step ? '–' : now.loss.toPrecision(3));
   say('ess', now?.effective_sample_size == null || !now.step ? '–' : `${Math.round(100 * now.effective_sample_size)} %`);
-  say('checkpoint', checkpoint ? `${checkpoint.id}` : '–');
+  say('checkpoint', checkpoint?.id || serving || '–');
   at('checkpoint').title = checkpoint ? `${checkpoint.policy}, ${checkpoint.stage}, step ${checkpoint.step}` : '';
 }
 
@@ -124,10 +124,11 @@ function curriculum(now) {
   const key = JSON.stringify(results);
   if (table.dataset.key === key) return;
   table.dataset.key = key;
-  table.tBodies[0].replaceChildren(...results.map(row));
+  table.tBodies[0].replaceChildren(...results.map(intervalRow));
 }
 
-function row({ stage, successes, n, low, high }) {
+/** A stage's success as a row: its name, the interval, the number. */
+export function intervalRow({ stage, successes, n, low, high }) {
   const [line, range, mark] = ['div', 'i', 'b'].map((tag) => document.createElement(tag));
   line.className = 'interval';
   range.style.left = `${100 * low}%`;

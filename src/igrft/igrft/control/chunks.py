@@ -115,6 +115,11 @@ class ChunkExecutor:
         return True
 
     @property
+    def running(self) -> float | None:
+        """Stamp of the running chunk [s]."""
+        return None if self._chunk is None else self._chunk.stamp
+
+    @property
     def latency(self) -> float:
         """[s] from a request to its chunk, as lately seen."""
         return self._latency

@@ -105,6 +105,27 @@ class AwrLoss:
     anchor: Tensor
 
 
+def weighted_loss(
+    error: Tensor, weights: Tensor, mask: Tensor, distance: Tensor | None = None, anchor: float = 0.0
+) -> AwrLoss:
+    """The loss above with any error of a step, e.g. a negative log-likelihood: L = E [w · error] + κ · E [distance].
+
+    Args:
+        error: of every step of the chunks, [B, H].
+        weights: exp(Â / β) of every step, [B, H]; ones make it plain imitation.
+        mask: [B, H] bool, steps that exist.
+        distance: to the anchor's prediction, [B, H].
+        anchor: κ ≥ 0.
+    """
+    valid = mask.to(error.dtype)
+    count = valid.sum().clamp_min(1.0)
+    regression = (weights * valid * error).sum() / count
+    if distance is None or anchor == 0:
+        return AwrLoss(regression, regression, torch.zeros_like(regression))
+    apart = (valid * distance).sum() / count
+    return AwrLoss(regression + anchor * apart, regression, apart)
+
+
 def awr_loss(
     velocity: Tensor,
     target: Tensor,
@@ -113,7 +134,7 @@ def awr_loss(
     reference: Tensor | None = None,
     anchor: float = 0.0,
 ) -> AwrLoss:
-    """The loss above for one batch.
+    """The loss above for one batch of a flow.
 
     Args:
         velocity: v_θ, [B, H, A].
@@ -123,10 +144,5 @@ def awr_loss(
         reference: the anchor's velocity at the same (a_τ, τ, s), [B, H, A].
         anchor: κ ≥ 0.
     """
-    valid = mask.to(velocity.dtype)
-    count = valid.sum().clamp_min(1.0)
-    regression = (weights * valid * squared_error(velocity, target)).sum() / count
-    if reference is None or anchor == 0:
-        return AwrLoss(regression, regression, torch.zeros_like(regression))
-    distance = (valid * squared_error(velocity, reference.detach())).sum() / count
-    return AwrLoss(regression + anchor * distance, regression, distance)
+    distance = None if reference is None else squared_error(velocity, reference.detach())
+    return weighted_loss(squared_error(velocity, target), weights, mask, distance, anchor)

@@ -45,9 +45,12 @@ def interpolate(noise: Tensor, actions: Tensor, tau: Tensor) -> Tensor:
 
 
 def draw(actions: Tensor, generator: torch.Generator | None = None) -> FlowSample:
-    """Draw ε ~ N(0, I) and τ ~ U(0, 1) for normalised chunks ``actions`` [B, H, A]."""
-    noise = torch.randn(actions.shape, generator=generator, device=actions.device)
-    tau = torch.rand(len(actions), generator=generator, device=actions.device)
+    """Draw ε ~ N(0, I) and τ ~ U(0, 1) for normalised chunks ``actions`` [B, H, A].
+
+    On the CPU, whatever the actions are on: a run is then the same everywhere, and its generator can be saved.
+    """
+    noise = torch.randn(actions.shape, generator=generator).to(actions.device)
+    tau = torch.rand(len(actions), generator=generator).to(actions.device)
     return FlowSample(interpolate(noise, actions, tau), tau, actions - noise)
 
 

@@ -178,13 +178,13 @@ class ArbiterNode(Node):
         decision = self.arbiter.step(self._now())
         self._send(decision, tick)
         if repeated and decision.command is None and not decision.request:
-            self._outputs.request(tick)
+            self._outputs.request(tick, self.arbiter.chunks)
 
     def _send(self, decision: Decision, stamp: Time) -> None:
         if decision.changed:
             self._outputs.intervention(self.arbiter.takeover, stamp)
         if decision.request:
-            self._outputs.request(stamp)
+            self._outputs.request(stamp, self.arbiter.chunks)
         if decision.command is not None:
             self._outputs.command(decision.command, stamp)
             self._health.commands.tick()

@@ -11,12 +11,10 @@ from typing import Any
 import torch
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.task import Future
-from std_msgs.msg import Header
 
 from igrft.config import RobotConfig, TaskConfig, named
-from igrft.method.temperature import TemperatureConfig
 from igrft.policies.server import PolicyServer, Swap
-from igrft.policies.serving import Agent
+from igrft.policies.serving import committed
 from igrft.ros import qos
 from igrft.ros.diagnostics import Diagnostics, Rate, Status
 from igrft.ros.lifecycle import Lifecycle, autostart_parameter
@@ -25,12 +23,12 @@ from igrft.ros.messages import chunk_msg, seconds_of
 from igrft.ros.observations import ObservationStreams
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
-from igrft.training import checkpoint as checkpoints
+from igrft.training.agents import AgentSource
 from igrft.training.worker import robot_spec
 from igrft.types import ActionChunk, Kind
 from igrft_msgs.msg import ActionChunk as ActionChunkMsg
 from igrft_msgs.msg import Checkpoint as CheckpointMsg
-from igrft_msgs.msg import EpisodeStatus
+from igrft_msgs.msg import ChunkRequest, EpisodeStatus
 from igrft_msgs.srv import LoadCheckpoint
 
 REPORTED = ('temperature', 'interaction_probability', 'value', 'inference_time')
@@ -47,7 +45,14 @@ class Parameters(Common):
     sigma_min: float = parameter(0.1, 'least temperature', minimum=0.0, maximum=3.0)
     evaluation_temperature: float = parameter(-1.0, 'in evaluation episodes; below 0: as in the others', minimum=-1.0)
     require_episode: bool = parameter(True, 'answer only while an episode records; false answers always')
+    rtc_guidance: float = parameter(
+        10.0, 'pull of a chunk towards the running one where inference outlasts a step; 0 only freezes', minimum=0.0
+    )
     max_skew: float = parameter(0.06, 'between the streams of one observation', unit='s', minimum=0.0, maximum=0.5)
+    device: str = parameter('cpu', 'what the policy computes on: cpu or cuda')
+    server: str = parameter('', "ws://host:port of `igrft policies serve`; '' computes here")
+    server_token_file: str = parameter('', "file with the server's token, where it needs one")
+    server_timeout: float = parameter(2.0, 'in which the server must answer', unit='s', minimum=0.05, maximum=60.0)
     autostart: bool = autostart_parameter()
 
 
@@ -59,12 +64,10 @@ class PolicyNode(Lifecycle):
         self.p = declare(self, Parameters)
         self.robot = named('robots', self.p.robot, RobotConfig)
         self.task = named('tasks', self.p.task, TaskConfig)
-        self.temperature = TemperatureConfig(
-            sigma_base=self.p.sigma_base, alpha=self.p.alpha, sigma_min=self.p.sigma_min
-        )
         self._requested: float | None = None
         self._in_flight: float | None = None
         self._answered: float | None = None
+        self._running = 0.0, 0.0
         self._episode = ''
         self._fixed: float | None = None
         self._problem = 'no checkpoint yet'
@@ -78,10 +81,11 @@ class PolicyNode(Lifecycle):
         # The server's threads speak to the node through its executor.
         mail = self._mail = Mailbox(self)
         callbacks = (mail.deferred(self._on_chunk), mail.deferred(self._on_failed), mail.deferred(self._on_swap))
-        self._server = PolicyServer(self._load, *callbacks)
+        source = AgentSource.of(robot_spec(self.robot), self.p)
+        self._server = PolicyServer(source, *callbacks, retry=2.0 if self.p.server else None)
         self._chunks = qos.create_publisher(self, ActionChunkMsg, 'policy/action_chunk', qos.COMMAND)
         self._subscriptions_ = [
-            qos.create_subscription(self, Header, 'policy/request', self._on_request, qos.COMMAND),
+            qos.create_subscription(self, ChunkRequest, 'policy/request', self._on_request, qos.COMMAND),
             qos.create_subscription(self, EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED),
             qos.create_subscription(self, CheckpointMsg, 'checkpoint', self._on_announced, qos.LATCHED),
         ]
@@ -89,7 +93,7 @@ class PolicyNode(Lifecycle):
         own = MutuallyExclusiveCallbackGroup()
         self._service = self.create_service(LoadCheckpoint, '~/load_checkpoint', self._on_load, callback_group=own)
         self._diagnostics = Diagnostics(self, self.p.robot, {'policy': self._health})
-        if self.p.checkpoint:
+        if self.p.checkpoint or self.p.server:
             self._server.load(Path(self.p.checkpoint).expanduser())
 
     def deactivate(self) -> None:
@@ -116,7 +120,7 @@ class PolicyNode(Lifecycle):
         self._advance()
 
     def _on_request(self, message: Any) -> None:
-        stamp = seconds_of(message.stamp)
+        stamp = seconds_of(message.header.stamp)
         if stamp == self._in_flight:
             return
         if stamp == self._answered and self._last is not None:
@@ -124,6 +128,7 @@ class PolicyNode(Lifecycle):
             self._publish(self._last)
             return
         self._requested = stamp
+        self._running = seconds_of(message.running), message.latency
         self._advance()
 
     def _advance(self) -> None:
@@ -134,7 +139,9 @@ class PolicyNode(Lifecycle):
         observation = self._streams.observation(self._requested)
         if observation is not None:
             self._in_flight, self._requested = self._requested, None
-            self._server.submit(observation, self._fixed)
+            running = self._last if self._last is not None and self._last.stamp == self._running[0] else None
+            meanwhile = committed(running, observation.stamp, self._running[1], self.p.rtc_guidance)
+            self._server.submit(observation, self._fixed, meanwhile)
 
     def _on_chunk(self, chunk: ActionChunk) -> None:
         self._answered, self._in_flight, self._problem = self._in_flight, None, ''
@@ -146,10 +153,6 @@ class PolicyNode(Lifecycle):
         self._last = chunk
         self._rate.tick()
         self._chunks.publish(chunk_msg(chunk, self.p.policy, self.robot.base_frame))
-
-    def _load(self, path: Path) -> Agent:
-        found = checkpoints.load(path, robot_spec(self.robot))
-        return Agent(found.policy, found.critic, self.temperature, found.id)
 
     def _on_announced(self, message: Any) -> None:
         if message.id != self._server.checkpoint:

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from igrft.config import as_dict
+from igrft.policies.flow import FlowPolicy
 from igrft.policies.gaze import Gaze
 from igrft.policies.normalisation import Normalisation
-from igrft.policies.pretrained import PretrainedTrunk, fitting_trunk, load_trunk
-from igrft.policies.protocol import Inputs, Policy, PolicyError, PolicySpec
+from igrft.policies.pretrained import PretrainedTrunk, named_trunk
+from igrft.policies.protocol import Inputs, PolicyError, PolicySpec
 from igrft.policies.text import TextEncoder
 from igrft.policies.trunk import Trunk, TrunkConfig
 
@@ -90,7 +91,7 @@ class Block(nn.Module):
         return result
 
 
-class CompactFlow(Policy):
+class CompactFlow(FlowPolicy):
     """See the module."""
 
     name = 'compact_flow'
@@ -110,10 +111,8 @@ class CompactFlow(Policy):
         self.spec = spec
         self.config = config
         loaded = trunk
-        if loaded is None and config.trunk_weights == 'shipped':
-            loaded = fitting_trunk(spec.cameras, spec.image_size, spec.proprio_dim)
-        elif loaded is None and config.trunk_weights:
-            loaded = load_trunk(config.trunk_weights)
+        if loaded is None and config.trunk_weights:
+            loaded = named_trunk(config.trunk_weights, spec.cameras, spec.image_size, spec.proprio_dim)
         if loaded is None:
             self.targets: tuple[str, ...] = ()
             self.frames: Mapping[str, str] = {}

@@ -138,6 +138,17 @@ def fitting_trunk(cameras: tuple[str, ...], image_size: int, proprio_dim: int) -
     )
 
 
+def named_trunk(name: str, cameras: tuple[str, ...], image_size: int, proprio_dim: int) -> PretrainedTrunk:
+    """The trunk that a policy's configuration names: 'shipped', a name of the package's, or the path of a file.
+
+    Raises:
+        TrunkError: there is none, or it was made for another robot.
+    """
+    found = fitting_trunk(cameras, image_size, proprio_dim) if name == 'shipped' else load_trunk(name)
+    found.check(cameras, image_size, proprio_dim)
+    return found
+
+
 def is_finite(weights: dict[str, Tensor]) -> bool:
     """Whether every weight is a finite number."""
     return all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())

@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from igrft.config import as_dict, config_dir, load, nearest, parse
+from igrft.policies.act import Act, ActConfig
 from igrft.policies.compact_flow import CompactFlow, CompactFlowConfig
+from igrft.policies.lerobot import LerobotConfig, Pi05, SmolVla
 from igrft.policies.pi0 import Pi0, Pi0Config
 from igrft.policies.protocol import Policy, PolicyError, PolicySpec
 
 FAMILIES: dict[str, tuple[type[Any], type[Any]]] = {
+    Act.name: (Act, ActConfig),
     CompactFlow.name: (CompactFlow, CompactFlowConfig),
     Pi0.name: (Pi0, Pi0Config),
+    Pi05.name: (Pi05, LerobotConfig),
+    SmolVla.name: (SmolVla, LerobotConfig),
 }
 """Family name to its policy class and its configuration class."""
 
@@ -79,6 +84,21 @@ def create(name: str, *, overrides: Sequence[str] = (), **spec: Any) -> Policy:
     config = parse(data['model'], config_class, f'{path}: model')
     policy: Policy = policy_class(own, config)
     return policy
+
+
+def outline(name: str, overrides: Sequence[str], spec: Mapping[str, Any]) -> Policy:
+    """As :func:`create`, for counting parameters only, see :meth:`Policy.outline`."""
+    path, data = _read(name, overrides)
+    policy_class, config_class = _family(data['family'], str(path))
+    own = parse({**data['spec'], **spec}, PolicySpec, f'{path}: spec')
+    policy: Policy = policy_class.outline(own, parse(data['model'], config_class, f'{path}: model'))
+    return policy
+
+
+def about(name: str) -> str:
+    """What the file of a shipped configuration says of itself, in one line."""
+    lines = (config_dir() / 'policies' / f'{name}.yaml').read_text(encoding='utf-8').splitlines()
+    return next((line.lstrip('# ') for line in lines if line.startswith('# ') and 'SPDX' not in line), '')
 
 
 def describe(policy: Policy) -> dict[str, Any]:

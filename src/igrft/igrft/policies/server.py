@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from igrft.method.real_time_chunking import Committed
 from igrft.policies.protocol import PolicySpec
-from igrft.policies.serving import Agent
+from igrft.policies.serving import Actor
 from igrft.types import ActionChunk, Observation
 
-Loader = Callable[[Path], Agent]
+Loader = Callable[[Path], Actor]
 """Reads a checkpoint folder; raises ValueError with a text for the user where it cannot."""
 
 
@@ -42,7 +43,7 @@ def blank_observation(spec: PolicySpec, instruction: str = '') -> Observation:
 
 
 class PolicyServer:
-    """Threads around an :class:`Agent`.
+    """Threads around an :class:`igrft.policies.serving.Agent`, or a remote one.
 
     ``on_chunk``, ``on_error`` and ``on_swap`` are called from the server's threads.
     """
@@ -53,16 +54,27 @@ class PolicyServer:
         on_chunk: Callable[[ActionChunk], None],
         on_error: Callable[[str], None],
         on_swap: Callable[[Swap], None],
+        retry: float | None = None,
     ) -> None:
+        """Start the threads.
+
+        Args:
+            load: of a checkpoint.
+            on_chunk: told of every chunk.
+            on_error: told why there is none.
+            on_swap: told what came of loading.
+            retry: [s] after which a first checkpoint that could not be loaded is tried again; None does not.
+        """
+        self._retry = retry
         self._load = load
         self._on_chunk = on_chunk
         self._on_error = on_error
         self._on_swap = on_swap
         self._wake = threading.Condition()
         self._stopping = False
-        self._agent: Agent | None = None
-        self._next: Agent | None = None
-        self._observation: tuple[Observation, float | None] | None = None
+        self._agent: Actor | None = None
+        self._next: Actor | None = None
+        self._observation: tuple[Observation, float | None, Committed | None] | None = None
         self._seed: int | None = None
         self._to_load: list[tuple[Path, Callable[[Swap], None] | None]] = []
         self._threads = [
@@ -84,10 +96,15 @@ class PolicyServer:
             self._seed, self._observation = seed, None
             self._wake.notify_all()
 
-    def submit(self, observation: Observation, fixed_temperature: float | None = None) -> None:
-        """Ask for a chunk. An older observation that was not begun on is forgotten."""
+    def submit(
+        self,
+        observation: Observation,
+        fixed_temperature: float | None = None,
+        committed: Committed | None = None,
+    ) -> None:
+        """Ask for a chunk (see :meth:`Actor.act`). An older observation that was not begun on is forgotten."""
         with self._wake:
-            self._observation = observation, fixed_temperature
+            self._observation = observation, fixed_temperature, committed
             self._wake.notify_all()
 
     def load(self, path: Path, done: Callable[[Swap], None] | None = None) -> None:
@@ -103,6 +120,9 @@ class PolicyServer:
             self._wake.notify_all()
         for thread in self._threads:
             thread.join(10.0)
+        for agent in (self._agent, self._next):
+            if agent is not None:
+                agent.close()
 
     def _serve(self) -> None:
         generator = torch.Generator()
@@ -116,12 +136,14 @@ class PolicyServer:
                     self._seed = None
                     continue
                 if self._next is not None:
+                    if self._agent is not None:
+                        self._agent.close()
                     self._agent, self._next = self._next, None
                 agent, job = self._agent, self._observation
                 self._observation = None
             assert agent is not None and job is not None
             try:
-                chunk = agent.act([job[0]], [generator], job[1])[0]
+                chunk = agent.act([job[0]], [generator], job[1], job[2])[0]
             except ValueError as error:
                 self._on_error(str(error))
                 continue
@@ -134,13 +156,17 @@ class PolicyServer:
         return self._observation is not None and (self._agent is not None or self._next is not None)
 
     def _keep_loading(self) -> None:
+        failed: Path | None = None
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._stopping or bool(self._to_load))
+                news = lambda: self._stopping or bool(self._to_load)  # noqa: E731
+                asked = self._wake.wait_for(news, None if failed is None else self._retry)
                 if self._stopping:
                     return
-                path, done = self._to_load.pop(0)
+                path, done = self._to_load.pop(0) if asked else (failed, None)
+            assert path is not None
             swap = self._try(path)
+            failed = path if swap.problem and self._retry is not None and not self.checkpoint else None
             if done is not None:
                 done(swap)
             self._on_swap(swap)
@@ -148,7 +174,7 @@ class PolicyServer:
     def _try(self, path: Path) -> Swap:
         try:
             agent = self._load(path)
-            agent.act([blank_observation(agent.policy.spec)], [torch.Generator()])
+            agent.act([blank_observation(agent.spec)], [torch.Generator()])
         except (ValueError, OSError) as error:
             return Swap(path, '', str(error))
         with self._wake:

@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from igrft.method.critic import Critic
+from igrft.method.real_time_chunking import Committed
 from igrft.method.temperature import TemperatureConfig, temperature
 from igrft.policies.images import to_policy_size
 from igrft.policies.protocol import Inputs, Policy, PolicyError, PolicySpec
-from igrft.types import ActionChunk, Observation
+from igrft.types import ARM_ACTION_DIM, ActionChunk, Observation
 
 
 def observation_inputs(observations: Sequence[Observation], spec: PolicySpec) -> Inputs:
@@ -45,6 +48,56 @@ def observation_inputs(observations: Sequence[Observation], spec: PolicySpec) ->
     return Inputs(proprio, [o.instruction for o in observations], images=images)
 
 
+def committed(running: ActionChunk | None, stamp: float, latency: float, guidance: float) -> Committed | None:
+    """What the arm will be executing while a chunk for an observation is computed.
+
+    Args:
+        running: the chunk that it executes.
+        stamp: of the observation [s].
+        latency: until the new chunk is there [s].
+        guidance: β, see :class:`Committed`.
+
+    Returns:
+        the running chunk's actions, averaged over the new chunk's steps (openings are not averaged); None where nothing
+        runs, where it has run out, or where the answer comes within a step, so that blending at the seam is enough.
+    """
+    if running is None or latency < running.dt:
+        return None
+    offset = (stamp - running.stamp) / running.dt
+    if offset < 0:
+        return None
+    first, part = int(offset + 1e-6), offset - int(offset + 1e-6)
+    now, after = running.actions[first:], running.actions[first + 1 :]
+    if not len(now):
+        return None
+    rest = now.copy()
+    rest[: len(after)] = (1 - part) * now[: len(after)] + part * after
+    rest[:, ARM_ACTION_DIM - 1 :: ARM_ACTION_DIM] = now[:, ARM_ACTION_DIM - 1 :: ARM_ACTION_DIM]
+    return Committed(torch.from_numpy(rest), min(math.ceil(latency / running.dt - 1e-6), len(rest)), guidance)
+
+
+class Actor(Protocol):
+    """What acts: an :class:`Agent` here, or a :class:`igrft.policies.remote.RemoteAgent`."""
+
+    checkpoint: str
+
+    @property
+    def spec(self) -> PolicySpec:
+        """What its policy was made for."""
+
+    def act(
+        self,
+        observations: Sequence[Observation],
+        generators: Sequence[torch.Generator] | None = None,
+        fixed_temperature: float | None = None,
+        committed: Committed | None = None,
+    ) -> list[ActionChunk]:
+        """One chunk an observation, see :meth:`Agent.act`."""
+
+    def close(self) -> None:
+        """Release what it holds; it acts no more."""
+
+
 @dataclass
 class Agent:
     """A policy with its critic, ready to act.
@@ -66,12 +119,21 @@ class Agent:
         if self.critic is not None:
             self.critic.eval()
 
+    @property
+    def spec(self) -> PolicySpec:
+        """What its policy was made for."""
+        return self.policy.spec
+
+    def close(self) -> None:
+        """Nothing is held."""
+
     @torch.no_grad()
     def act(
         self,
         observations: Sequence[Observation],
         generators: Sequence[torch.Generator] | None = None,
         fixed_temperature: float | None = None,
+        committed: Committed | None = None,
     ) -> list[ActionChunk]:
         """One chunk an observation.
 
@@ -79,6 +141,7 @@ class Agent:
             observations: any number, they are computed as one batch.
             generators: of the initial noise, one an observation.
             fixed_temperature: in place of 𝒯(s).
+            committed: what the arm executes meanwhile, for the chunks to continue.
 
         Raises:
             PolicyError: an observation does not fit the policy.
@@ -88,6 +151,7 @@ class Agent:
             [observation.stamp for observation in observations],
             generators,
             fixed_temperature,
+            committed,
         )
 
     @torch.no_grad()
@@ -97,11 +161,12 @@ class Agent:
         stamps: Sequence[float],
         generators: Sequence[torch.Generator] | None = None,
         fixed_temperature: float | None = None,
+        committed: Committed | None = None,
     ) -> list[ActionChunk]:
         """As :meth:`act`, from inputs made before (their features, where there are any, are not computed again)."""
         begin = time.perf_counter()
         if self.policy.caches_features or self.critic is not None:
-            inputs = Inputs(inputs.proprio, inputs.instructions, self.policy.features(inputs), inputs.images)
+            inputs = self.policy.perceive(inputs)
         unknown = torch.full((len(inputs),), float('nan'))
         value, probability = unknown, unknown
         if self.critic is not None:
@@ -111,7 +176,7 @@ class Agent:
             scale = temperature(probability, self.temperature)
         else:
             scale = torch.full((len(inputs),), float(fixed_temperature))
-        actions = self.policy.sample(inputs, scale, None if generators is None else list(generators))
+        actions = self.policy.sample(inputs, scale, None if generators is None else list(generators), committed)
         seconds = time.perf_counter() - begin
         return [
             ActionChunk(

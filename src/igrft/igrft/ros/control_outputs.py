@@ -13,11 +13,12 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from igrft.control import inputs
+from igrft.control.chunks import ChunkExecutor
 from igrft.control.takeover import Takeover
 from igrft.ros import messages, qos
 from igrft.ros.clocks import Silence
 from igrft.types import Float32
-from igrft_msgs.msg import Command, GripperCommand, Intervention
+from igrft_msgs.msg import ChunkRequest, Command, GripperCommand, Intervention
 
 GRIPPER_REPEAT = 0.2
 """[s] between repetitions of an unchanged gripper command in real time"""
@@ -31,7 +32,7 @@ class ArbiterOutputs:
     def __init__(self, node: Node, frame_id: str) -> None:
         self._frame_id = frame_id
         self._command = qos.create_publisher(node, Command, 'command', qos.COMMAND)
-        self._request = qos.create_publisher(node, Header, 'policy/request', qos.COMMAND)
+        self._request = qos.create_publisher(node, ChunkRequest, 'policy/request', qos.COMMAND)
         self._intervention = qos.create_publisher(node, Intervention, 'intervention', qos.LATCHED)
         self._last: Command | None = None
 
@@ -52,9 +53,12 @@ class ArbiterOutputs:
         """A new episode: no tick of it has been answered."""
         self._last = None
 
-    def request(self, stamp: Time) -> None:
-        """Ask the policy for a chunk from an observation at or after ``stamp``."""
-        self._request.publish(Header(stamp=stamp, frame_id=self._frame_id))
+    def request(self, stamp: Time, chunks: ChunkExecutor) -> None:
+        """Ask the policy for a chunk from an observation at or after ``stamp``, to go on from the one that runs."""
+        message = ChunkRequest(header=Header(stamp=stamp, frame_id=self._frame_id), latency=chunks.latency)
+        if chunks.running is not None:
+            message.running = messages.time_msg(chunks.running)
+        self._request.publish(message)
 
     def intervention(self, takeover: Takeover, stamp: Time) -> None:
         """Tell who drives."""
@@ -73,9 +77,7 @@ class SafetyOutputs:
         gripper_silence: since the grippers were told; None tells them every time (lock-step).
     """
 
-    def __init__(
-        self, node: Node, frame_id: str, prefixes: Sequence[str], gripper_silence: Silence | None
-    ) -> None:
+    def __init__(self, node: Node, frame_id: str, prefixes: Sequence[str], gripper_silence: Silence | None) -> None:
         self._frame_id = frame_id
         self._silence = gripper_silence
         self._told: Float32 | None = None

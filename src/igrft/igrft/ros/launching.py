@@ -48,6 +48,9 @@ ARGUMENTS: dict[str, Argument] = {
     'use_fake_hardware': Argument('false', "the drivers' own mock in place of the real arm", ('true', 'false')),
     'task': Argument('block_stacking', 'file of config/tasks, or a path'),
     'policy': Argument('compact_flow', 'file of config/policies, or a path'),
+    'policy_device': Argument('cpu', 'what the policy computes on: cpu or cuda'),
+    'policy_server': Argument('', 'ws://host:port of `igrft policies serve` on a GPU machine; empty computes here'),
+    'policy_server_token_file': Argument('', "file with that server's token, where it needs one"),
     'curriculum': Argument('quick', 'file of config/curriculum (quick, paper, smoke), or a path'),
     'stage': Argument('all', 'run one stage only', ('all', 'sft', 'offline_rl', 'hil')),
     'rounds': Argument('-1', 'human-in-the-loop rounds; -1: as the curriculum says'),
@@ -95,6 +98,9 @@ GRAPH = (
     'use_fake_hardware',
     'task',
     'policy',
+    'policy_device',
+    'policy_server',
+    'policy_server_token_file',
     'split',
     'episodes_dir',
     'teleop',
@@ -268,6 +274,11 @@ def whole_graph(loop: Node, trainer: bool = False) -> GroupAction:
 def real_time_factor() -> ParameterValue:
     """``rtf`` as a number."""
     return ParameterValue(value('rtf'), value_type=float)
+
+
+def text(name: str) -> ParameterValue:
+    """An argument as a string, whatever it looks like."""
+    return ParameterValue(value(name), value_type=str)
 
 
 def console_port() -> ParameterValue:

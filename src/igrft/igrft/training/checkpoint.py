@@ -78,7 +78,16 @@ def _sha256(path: Path) -> str:
 
 def tensors(module: torch.nn.Module) -> dict[str, Tensor]:
     """A module's state as contiguous tensors that share no memory."""
-    return {name: tensor.detach().clone().contiguous() for name, tensor in module.state_dict().items()}
+    return {name: tensor.detach().to('cpu', copy=True).contiguous() for name, tensor in module.state_dict().items()}
+
+
+def share_frozen(policy: Policy, other: Policy) -> None:
+    """Let ``other`` use the frozen weights of ``policy`` where they are the same: a large trunk is held once."""
+    own = dict(policy.named_parameters())
+    for name, parameter in other.named_parameters():
+        mine = own.get(name)
+        if mine is not None and not mine.requires_grad and torch.equal(mine.detach().cpu(), parameter.detach().cpu()):
+            parameter.data = mine.data
 
 
 def save(checkpoint: Checkpoint, root: Path) -> Path:

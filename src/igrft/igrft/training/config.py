@@ -58,6 +58,8 @@ class TrainingConfig:
     seed: int = 0
     threads: int = 2
     """CPU threads of the trainer"""
+    device: str = 'cpu'
+    """what the policy is trained on: cpu, cuda, cuda:1 …; data and critic stay on the CPU"""
     batch: int = 256
     """chunks a gradient step"""
     warmup: int = 50

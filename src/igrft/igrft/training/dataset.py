@@ -211,6 +211,7 @@ def encode_episode(policy: Policy, episode: DecodedEpisode, batch: int = 64) -> 
             )
             for camera in policy.spec.cameras
         }
-        parts.append(policy.encode(images, torch.from_numpy(np.array(episode.proprio[window], np.float32))))
+        proprio = torch.from_numpy(np.array(episode.proprio[window], np.float32)).to(policy.device)
+        parts.append(policy.encode({name: image.to(policy.device) for name, image in images.items()}, proprio).cpu())
     policy.train(was_training)
     return torch.cat(parts)

@@ -24,7 +24,7 @@ def trunk_digest(policy: Policy) -> str:
     for name, tensor in sorted(policy.state_dict().items()):
         if name.startswith('trunk.'):
             digest.update(name.encode())
-            digest.update(tensor.detach().contiguous().numpy().tobytes())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

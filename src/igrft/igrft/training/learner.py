@@ -148,7 +148,7 @@ class Learner:
                 moments: dict[str, Any] = {}
                 for key in ('step', 'exp_avg', 'exp_avg_sq'):
                     if f'optimiser.{key}.{name}' in state:
-                        moments[key] = state[f'optimiser.{key}.{name}'].clone()
+                        moments[key] = state[f'optimiser.{key}.{name}'].to(parameter.device, copy=True)
                 if moments:
                     self._optimiser.state[parameter] = moments
 

@@ -26,13 +26,13 @@ class CriticObjective:
         self.critic = critic
         self.dataset = dataset
         self.config = config
-        self.state = self.states(policy, dataset)
+        self.state = self.states(policy, dataset, config.batch)
         self.returns = torch.zeros(len(dataset))
         self.sampler = ChunkSampler({'all': np.arange(len(dataset))}, {'all': 1.0}, seed)
         self.learner: Learner | None = None
 
     @staticmethod
-    def states(policy: Policy, dataset: Dataset, batch: int = 256) -> Tensor:
+    def states(policy: Policy, dataset: Dataset, batch: int) -> Tensor:
         """What the critic reads at every step: [N, critic_dim]."""
         rows = np.arange(len(dataset))
         parts = [policy.critic_inputs(dataset.inputs(rows[i : i + batch])) for i in range(0, len(rows), batch)]

@@ -21,7 +21,7 @@ from igrft.episodes.sampler import ChunkSampler
 from igrft.method.awr import step_weights
 from igrft.method.critic import Critic
 from igrft.policies import registry
-from igrft.policies.protocol import Policy
+from igrft.policies.protocol import Policy, device_named
 from igrft.training import checkpoint as checkpoints
 from igrft.training.checkpoint import Checkpoint, CheckpointError
 from igrft.training.config import StageConfig, TrainingConfig
@@ -89,7 +89,7 @@ def checkpoint_id(request: StageRequest, config: TrainingConfig, episodes: Itera
     common = {
         k: v
         for k, v in as_dict(config).items()
-        if k not in ('sft', 'offline_rl', 'hil', 'threads', 'log_every', 'checkpoint_every')
+        if k not in ('sft', 'offline_rl', 'hil', 'threads', 'device', 'log_every', 'checkpoint_every')
     }
     content = {
         'stage': request.stage,
@@ -158,7 +158,7 @@ class StageRun:
         torch.set_num_threads(self.config.threads)
         torch.manual_seed(self.config.seed)
         parent = self._parent()
-        policy = parent.policy if parent else self._fresh()
+        policy = (parent.policy if parent else self._fresh()).to(device_named(self.config.device))
         before = self.stage.weights.before_takeover
         dataset = Dataset.build(episodes, policy, self.request.task, before, self._features)
         if parent is None:
@@ -172,7 +172,7 @@ class StageRun:
             curves.close()
         result = Checkpoint(
             id=name,
-            policy=policy.eval(),
+            policy=policy.eval().cpu(),
             critic=critic or (parent.critic if parent else None),
             stage=self.request.stage,
             round=self.request.round,
@@ -200,12 +200,14 @@ class StageRun:
     def _parent(self) -> Checkpoint | None:
         return checkpoints.load(self.request.parent, self.request.spec) if self.request.parent else None
 
-    def _anchor(self, parent: Checkpoint | None) -> Policy | None:
+    def _anchor(self, policy: Policy, parent: Checkpoint | None) -> Policy | None:
         """The SFT policy that the anchor holds to: the first of the lineage, or the parent itself."""
         if parent is None or parent.path is None or not self.stage.anchor:
             return None
         first = parent.path.parent / parent.lineage[0] if parent.lineage else parent.path
-        return checkpoints.load(first).policy.requires_grad_(False)
+        reference = checkpoints.load(first).policy.requires_grad_(False)
+        checkpoints.share_frozen(policy, reference)
+        return reference.to(policy.device)
 
     @staticmethod
     def _fit(policy: Policy, dataset: Dataset) -> None:
@@ -249,14 +251,14 @@ class StageRun:
         if critic is not None or self.stage.weights.successes_only:
             advantage = torch.zeros(len(dataset))
             if critic is not None:
-                states = CriticObjective.states(policy, dataset)
+                states = CriticObjective.states(policy, dataset, self.config.batch)
                 advantage = dataset_advantages(dataset, predict(critic, states), self.config)
             marks = (dataset.source, dataset.demonstration, dataset.led_to_takeover)
             weights = step_weights(advantage, *marks, self.stage.weights, dataset.succeeded())
             shown = StepResult(torch.zeros(()), histograms={'weights': weights, 'advantages': advantage})
             curves.write('policy', 0, shown)
         objective = PolicyObjective(
-            policy, dataset, weights, self.stage, self.config, self._seed('policy'), self._anchor(parent)
+            policy, dataset, weights, self.stage, self.config, self._seed('policy'), self._anchor(policy, parent)
         )
         learner = Learner(policy, objective.loss, self._settings(self.stage.steps, self.stage.learning_rate))
         self._loop('policy', learner, objective.sampler, state, curves, self.stage.critic_steps, lambda: {})

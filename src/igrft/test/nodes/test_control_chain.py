@@ -17,12 +17,13 @@ import rclpy
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, Header
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from igrft.ros import qos
 from igrft_msgs.msg import (
     ActionChunk,
+    ChunkRequest,
     Command,
     EpisodeStatus,
     GripperCommand,
@@ -69,7 +70,7 @@ class Rig:
             ('servo_node/delta_twist_cmds', TwistStamped, qos.EVENT),
             ('gripper/command', GripperCommand, qos.EVENT),
             ('executed_action', Command, qos.EVENT),
-            ('policy/request', Header, qos.EVENT),
+            ('policy/request', ChunkRequest, qos.EVENT),
             ('intervention', Intervention, qos.LATCHED),
             ('safety/status', SafetyStatus, qos.LATCHED),
             ('command', Command, qos.EVENT),
@@ -126,9 +127,7 @@ class Rig:
     def connected(self) -> None:
         nodes = {'arbiter_node', 'safety_node'}
         self.until(lambda: nodes <= set(self.node.get_node_names()), 'nodes up')
-        self.until(
-            lambda: all(p.get_subscription_count() for p in self.publishers.values()), 'subscriptions matched'
-        )
+        self.until(lambda: all(p.get_subscription_count() for p in self.publishers.values()), 'subscriptions matched')
         self.until(lambda: all(self.node.count_publishers(t) for t in self.received), 'publishers matched')
         self.until(self.reset.service_is_ready, 'service up')
 
@@ -164,7 +163,7 @@ class Rig:
         def driving() -> bool:
             requests = self.received['policy/request']
             if requests:
-                self.publish('policy/action_chunk', self.chunk(value, requests.pop().stamp))
+                self.publish('policy/action_chunk', self.chunk(value, requests.pop().header.stamp))
             return any(abs(t.twist.linear.x - value) < 1e-6 for t in self.twists())
 
         self.until(driving, 'the policy drives')
@@ -251,7 +250,7 @@ def test_faults_in_real_time(rig_of) -> None:
     rig.clear()
     rig.operator(0.0, engaged=False)
     rig.until(lambda: len(rig.received['policy/request']) > 0, 'a fresh chunk is asked for')
-    request = rig.received['policy/request'][0].stamp
+    request = rig.received['policy/request'][0].header.stamp
     assert (request.sec, request.nanosec) > (before_release.sec, before_release.nanosec)
     rig.publish('policy/action_chunk', rig.chunk(0.3, before_release))
     rig.drive(0.15)
@@ -355,7 +354,7 @@ def test_lockstep_answers_every_tick_once_whatever_the_order(rig_of) -> None:
             requests = rig.received['policy/request']
             rig.until(lambda requests=requests: len(requests) > 0, f'request of tick {tick}', say)
             assert not answered(tick)
-            assert {r.stamp.nanosec for r in requests} == {stamp_of(tick).nanosec}
+            assert {r.header.stamp.nanosec for r in requests} == {stamp_of(tick).nanosec}
             requests.clear()
             rig.publish('policy/action_chunk', chunk)
         rig.until(lambda tick=tick: answered(tick), f'answer of tick {tick}', say)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Both policy families at a size that takes milliseconds."""
+"""The policy families at a size that takes milliseconds."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from igrft.policies.protocol import Inputs, Policy
 from igrft.policies.registry import create
 from igrft.policies.trunk import Trunk, TrunkConfig
 from igrft.types import Observation
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 CAMERAS = ('front', 'wrist')
 SIZE = 32
@@ -37,6 +40,13 @@ def tiny_trunk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _make(name: str, trunk: Path, *more: str) -> Policy:
     own = {
         'compact_flow': (f'model.trunk_weights={trunk}', 'model.width=16', 'model.blocks=1', f'spec.image_size={SIZE}'),
+        'act': (
+            f'model.trunk_weights={trunk}',
+            'model.width=16',
+            'model.heads=2',
+            'model.layers=1',
+            f'spec.image_size={SIZE}',
+        ),
         'pi0_tiny': (
             'model.hidden=16',
             'model.layers=2',
@@ -54,7 +64,7 @@ def make_policy(tiny_trunk: Path) -> Callable[..., Policy]:
     return lambda name='compact_flow', *more: _make(name, tiny_trunk, *more)
 
 
-@pytest.fixture(params=['compact_flow', 'pi0_tiny'])
+@pytest.fixture(params=['compact_flow', 'pi0_tiny', 'act'])
 def policy(request: pytest.FixtureRequest, make_policy: Callable[..., Policy]) -> Policy:
     return make_policy(request.param)
 

@@ -110,6 +110,25 @@ def test_episodes_of_one_seed_repeat_and_checkpoints_swap(agent: Agent, observat
         bench.server.close()
 
 
+def test_a_first_checkpoint_that_is_not_there_yet_is_tried_again(agent: Agent) -> None:
+    swaps: queue.Queue[Swap] = queue.Queue()
+    tries = iter((ValueError('not reachable'), ValueError('not reachable'), agent))
+
+    def load(path: Path) -> Agent:
+        found = next(tries)
+        if isinstance(found, ValueError):
+            raise found
+        return found
+
+    server = PolicyServer(load, lambda chunk: None, lambda text: None, swaps.put, retry=0.001)
+    try:
+        server.load(Path('first'))
+        problems = [swaps.get(timeout=WAIT).problem for _ in range(3)]
+        assert problems == ['not reachable', 'not reachable', ''] and server.checkpoint == 'first'
+    finally:
+        server.close()
+
+
 def test_a_bad_observation_is_told_and_the_server_lives(agent: Agent, observation: Observation) -> None:
     bench = Bench({'first': agent})
     try:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from igrft.policies.pretrained import save_trunk
 from igrft.policies.trunk import Trunk, TrunkConfig
 from igrft.training.config import TrainingConfig
 from igrft.types import DecodedEpisode, EpisodeInfo, Kind, Outcome, Source
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'policies'))
 
 CAMERAS = ('front', 'wrist')
 SIZE = 16

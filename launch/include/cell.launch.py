@@ -16,7 +16,13 @@ def generate_launch_description():
             GroupAction(
                 [
                     node(
-                        'operator_node', 'robot', 'task', package='igrft_sim', lockstep=lockstep(), hid=fake_device()
+                        'operator_node',
+                        'robot',
+                        'task',
+                        'protocol',
+                        package='igrft_sim',
+                        lockstep=lockstep(),
+                        hid=fake_device(),
                     )
                 ],
                 condition=IfCondition(is_operator()),

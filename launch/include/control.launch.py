@@ -12,7 +12,9 @@ from igrft.ros.launching_hardware import arm_node
 def generate_launch_description():
     return LaunchDescription(
         [
-            node('arbiter_node', 'robot', lockstep=lockstep(), lockstep_teleop=listens_to_teleop()),
+            node(
+                'arbiter_node', 'robot', 'help_reaction', lockstep=lockstep(), lockstep_teleop=listens_to_teleop()
+            ),
             node('safety_node', 'robot', lockstep=lockstep()),
             arm_node(),
             GroupAction(

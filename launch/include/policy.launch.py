@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inference."""
+"""Inference, and the call for help that is judged from it."""
 
 from launch import LaunchDescription
 
-from igrft.ros.launching import lockstep, node, text
+from igrft.ros.launching import help_node, lockstep, node, number, text
 
 
 def generate_launch_description():
@@ -15,9 +15,11 @@ def generate_launch_description():
                 'task',
                 'policy',
                 lockstep=lockstep(),
+                disagreement_draws=number('help_draws'),
                 device=text('policy_device'),
                 server=text('policy_server'),
                 server_token_file=text('policy_server_token_file'),
             ),
+            help_node(),
         ]
     )

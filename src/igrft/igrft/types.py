@@ -87,6 +87,8 @@ class ActionChunk:
         interaction_probability: p_int(s), NaN without a critic.
         value: V(s), NaN without a critic.
         inference_time: wall time of the inference [s].
+        disagreement: spread of several draws for this observation (:mod:`igrft.policies.disagreement`), NaN where none
+            were made.
     """
 
     stamp: float
@@ -97,6 +99,7 @@ class ActionChunk:
     interaction_probability: float = float('nan')
     value: float = float('nan')
     inference_time: float = 0.0
+    disagreement: float = float('nan')
 
 
 @dataclass(frozen=True, slots=True)

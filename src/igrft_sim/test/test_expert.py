@@ -175,6 +175,70 @@ def test_operator_finishes_the_task_where_it_is_so_inclined(blind):
     assert decisions[-1].outcome is Outcome.SUCCESS
 
 
+class Elsewhere:
+    """An operator who comes when called, and a cell in which nobody else acts."""
+
+    def __init__(self, env, seed=1, **habits):
+        env.reset(seed)
+        self.env = env
+        self.operator = Operator(env.cell.task, Kind.CORRECTION, seed, Habits(protocol='called', **habits))
+
+    def tick(self, call=None):
+        cell = self.env.cell
+        decision = self.operator.tick(cell.task_state(), cell.tools, cell.openings, call)
+        self.env.step(decision.action if decision.engaged else [0, 0, 0, 0, 0, 0, 1])
+        return decision
+
+
+def test_nobody_comes_uncalled(blind):
+    elsewhere = Elsewhere(blind, patience=3)
+    decisions = [elsewhere.tick() for _ in range(40)]
+    assert not any(decision.engaged or decision.attends or decision.dismisses for decision in decisions)
+
+
+@pytest.mark.parametrize('heard', [0, 1, 4])
+def test_operator_comes_some_time_after_the_call_whenever_it_is_heard(blind, heard):
+    elsewhere = Elsewhere(blind, coming=5, patience=6, reaction=2)
+    decisions = [elsewhere.tick(call=tick if tick >= heard else None) for tick in range(20)]
+    assert [d.attends for d in decisions] == [tick >= heard for tick in range(20)]
+    assert [tick for tick, d in enumerate(decisions) if d.dismisses] == [5], 'nothing looks wrong yet'
+    assert [d.engaged for d in decisions].index(True) == 5 + 1 + 6 + 2
+    assert 'grasp_red' in decisions[14].reason
+
+
+def test_operator_who_is_on_the_way_comes_though_the_call_is_over(blind):
+    elsewhere = Elsewhere(blind, coming=4)
+    decisions = [elsewhere.tick(call=tick if tick < 2 else None) for tick in range(6)]
+    assert [d.dismisses for d in decisions] == [False] * 4 + [True, False]
+
+
+def test_operator_leaves_when_the_subtask_is_done_and_comes_again(blind):
+    elsewhere = Elsewhere(blind, coming=2, patience=4, reaction=1)
+    decisions = [elsewhere.tick(call=0)]
+    while not decisions[-1].marks:
+        decisions.append(elsewhere.tick())
+        assert len(decisions) < 90
+    assert decisions[-2].engaged and not decisions[-1].engaged
+    assert decisions[-1].attends and not elsewhere.tick().attends
+    assert [elsewhere.tick(call=tick).attends for tick in range(4)] == [True] * 4
+
+
+def test_operator_takes_over_at_once_where_something_is_wrong(blind):
+    elsewhere = Elsewhere(blind, coming=3, reaction=2)
+    blind.cell.task.trouble = lambda *_: 'the tower fell'
+    try:
+        decisions = [elsewhere.tick(call=tick) for tick in range(8)]
+    finally:
+        del blind.cell.task.trouble
+    assert not any(decision.dismisses for decision in decisions)
+    assert [d.engaged for d in decisions].index(True) == 3 + 2
+
+
+def test_a_habit_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match='known are: watching, called'):
+        Habits(protocol='on_call')
+
+
 def test_operator_gives_up_on_a_block_out_of_reach(blind):
     blind.reset(1)
     cell = blind.cell

@@ -27,11 +27,20 @@ from igrft.ros import qos  # noqa: E402
 from igrft.ros.asking import Repeated  # noqa: E402
 from igrft.ros.messages import nanoseconds_of, twist_msg  # noqa: E402
 from igrft.types import Kind  # noqa: E402
-from igrft_msgs.msg import EpisodeStatus, GripperCommand, ServoStatus, SubtaskMark, TaskState, Teleop  # noqa: E402
+from igrft_msgs.msg import (  # noqa: E402
+    EpisodeStatus,
+    GripperCommand,
+    HelpRequest,
+    ServoStatus,
+    SubtaskMark,
+    TaskState,
+    Teleop,
+    TeleopEvent,
+)
 from igrft_msgs.srv import ResetCell, StopEpisode  # noqa: E402
 from igrft_sim.cell import Cell  # noqa: E402
 from igrft_sim.env import CellEnv  # noqa: E402
-from igrft_sim.operator import Operator  # noqa: E402
+from igrft_sim.operator import Habits, Operator  # noqa: E402
 from igrft_sim.tasks import make_task  # noqa: E402
 
 NODES = ('sim_node', 'sim_servo_node', 'operator_node')
@@ -281,6 +290,53 @@ def test_operator_takes_over_when_nothing_happens(graph):
     assert not any(engaged[:20]) and any(engaged)
     assert node.stop_request.outcome == 'success'
     assert node.stop_request.stamp != Time()
+
+
+def test_operator_elsewhere_comes_when_called_as_in_process():
+    """The call is heard late; when the operator comes follows from its stamp. Nobody else acts."""
+    seed, habits = 7, Habits(protocol='called', coming=6, patience=5, reaction=1)
+    own = 'protocol:=called -p coming:=0.6 -p patience:=0.5 -p reaction_delay:=0.1'
+    graph = Graph('lockstep:=true', nodes=('sim_node', 'sim_servo_node', f'operator_node -p {own}'))
+    node = graph.node
+    events, engaged, first = [], {}, []
+    qos.create_subscription(node, TeleopEvent, 'teleop/event', events.append, qos.EVENT)
+    to_operator = qos.create_publisher(node, HelpRequest, 'help', qos.LATCHED)
+
+    def on_teleop(message):
+        stamp = nanoseconds_of(message.header.stamp)
+        engaged[stamp] = message.engaged
+        first.append(stamp)
+        if stamp == first[0] + 4 * 10**8:  # about tick 2, told in tick 4
+            call = HelpRequest(requested=True, score=2.0, threshold=1.0, reason='the value stands still')
+            call.header.stamp = Time(sec=(stamp - 2 * 10**8) // 10**9, nanosec=(stamp - 2 * 10**8) % 10**9)
+            to_operator.publish(call)
+
+    qos.create_subscription(node, Teleop, 'teleop/command', on_teleop, qos.EVENT)
+    try:
+        graph.until(graph.discovered, 'the nodes')
+        graph.until(lambda: to_operator.get_subscription_count() == 1, 'the operator listens')
+        assert graph.call_reset(task='block_stacking', seed=seed, split='in').success
+        node.record(Kind.CORRECTION, seed)
+        graph.until(lambda: any(engaged.values()) and not engaged[max(engaged)], 'a correction')
+        node.idle()
+    finally:
+        assert graph.end() == [0, 0, 0]
+
+    env = CellEnv(Cell(make_task('block_stacking'), cameras=()))
+    env.reset(seed)
+    operator = Operator(env.cell.task, Kind.CORRECTION, seed, habits)
+    stamps = sorted(node.actions)
+    last = next(stamp for stamp in stamps if not engaged[stamp] and any(engaged[s] for s in stamps if s < stamp))
+    dismissed = []
+    for tick, stamp in enumerate(stamps[: stamps.index(last) + 1]):
+        call = tick - 2 if tick >= 5 else None
+        decision = operator.tick(env.cell.task_state(), env.cell.tools, env.cell.openings, call)
+        np.testing.assert_array_equal(node.actions[stamp], decision.action)
+        assert decision.engaged == engaged[stamp]
+        dismissed += [stamp] if decision.dismisses else []
+        env.act(decision.action)
+    assert [event.event for event in events] == ['dismiss_help']
+    assert [nanoseconds_of(event.header.stamp) for event in events] == dismissed == [stamps[8]]
 
 
 TWO_ARMS = (

@@ -12,7 +12,7 @@ from igrft.method.temperature import TemperatureConfig
 
 SPAN = 100_000
 """Seeds of one repetition; within it the ranges below, which never meet."""
-DEMONSTRATIONS, ROLLOUTS, ROUNDS, VALIDATION, CURVE = 0, 20_000, 40_000, 60_000, 80_000
+DEMONSTRATIONS, ROLLOUTS, ROUNDS, VALIDATION, CURVE, CALIBRATION = 0, 20_000, 40_000, 60_000, 80_000, 90_000
 """First seed of each use, from the repetition's first on. Evaluation has its own, far from all: the profile's."""
 
 

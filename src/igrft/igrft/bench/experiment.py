@@ -77,7 +77,7 @@ class Experiment:
         """The cell's content, see ``docs/benchmarks/paper``."""
         begin = time.monotonic()
         try:
-            final = self._train()
+            final = self.train()
             rows = self._evaluate(final)
         finally:
             self.pool.close()
@@ -123,13 +123,14 @@ class Experiment:
 
     # Training -----------------------------------------------------------------------------------------------
 
-    def _train(self) -> Checkpoint:
+    def train(self) -> Checkpoint:
+        """The method's data and trainings, up to its last checkpoint."""
         data = self._demonstrations()
         current = self._sft(data)
         self._point(current)
         if self.method.rollouts:
             seeds = self.job.seeds(ROLLOUTS, self._count(self.method.rollouts))
-            data += self._episodes(Kind.ROLLOUT, seeds, self._agent(current))
+            data += self._episodes(Kind.ROLLOUT, seeds, self.agent(current))
             self.tally.rollouts += len(seeds)
         if self.method.offline_rl:
             current = self._stage('offline_rl', data, current)
@@ -145,7 +146,7 @@ class Experiment:
         count = self._count(self.method.rollouts_per_round)
         seeds = self.job.seeds(ROUNDS + number * 1000, count)
         kind = Kind.CORRECTION if self.method.corrections else Kind.ROLLOUT
-        found = self._episodes(kind, seeds, self._agent(current))
+        found = self._episodes(kind, seeds, self.agent(current))
         self.tally.rollouts += len(found)
         self.tally.interventions += interventions_of(found)
         self.say(f'round {number}: {interventions_of(found)} interventions in {len(found)} episodes')
@@ -165,7 +166,7 @@ class Experiment:
             for temperature in sweep.temperatures:
                 seeds = self.job.seeds(VALIDATION, sweep.episodes)
                 with self._timed('evaluation'):
-                    found = score(self.trials.run(self._agent(candidate), seeds, temperature))
+                    found = score(self.trials.run(self.agent(candidate), seeds, temperature))
                 choice = {'steps': steps, 'temperature': temperature, **found}
                 tried.append(choice)
                 quality = found['successes'] + 1e-3 * found['progress']  # progress only decides between equals
@@ -213,8 +214,9 @@ class Experiment:
         self.say(f'{stage}{f" {number}" if number else ""}: {spent:.0f} s')
         return result
 
-    def _agent(self, checkpoint: Checkpoint) -> Agent:
-        return Agent(checkpoint.policy, checkpoint.critic, self.method.temperature, checkpoint.id)
+    def agent(self, checkpoint: Checkpoint, draws: int = 0) -> Agent:
+        """A checkpoint at work, with as many draws for its disagreement."""
+        return Agent(checkpoint.policy, checkpoint.critic, self.method.temperature, checkpoint.id, draws)
 
     def _point(self, checkpoint: Checkpoint) -> None:
         """A point of the data-efficiency curve."""
@@ -222,7 +224,7 @@ class Experiment:
             return
         seeds = self.job.seeds(CURVE, self.profile.curve_episodes)
         with self._timed('evaluation'):
-            found = self.trials.run(self._agent(checkpoint), seeds, self.temperature)
+            found = self.trials.run(self.agent(checkpoint), seeds, self.temperature)
         point = {'stage': checkpoint.stage, 'round': checkpoint.round, **self.tally.used(), **score(found)}
         self.tally.curve.append(point)
         self.say(f'{point["stage"]} {point["round"]}: {point["successes"]}/{point["n"]}')
@@ -231,7 +233,7 @@ class Experiment:
         rows = []
         for split in self.profile.splits:
             with self._timed('evaluation'):
-                found = self.trials.final(self._agent(checkpoint), split, self.temperature)
+                found = self.trials.final(self.agent(checkpoint), split, self.temperature)
             rows.append(
                 {
                     'task': self.job.task,

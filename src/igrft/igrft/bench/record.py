@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from igrft.bench.supervision import Attention
 from igrft.reward.hybrid import HybridConfig, hybrid_reward
 from igrft.types import DecodedEpisode, EpisodeInfo, Kind, Outcome
 
@@ -29,6 +30,7 @@ class Record:
         interventions: takeovers.
         steps: executed.
         film: [8, H, W, 3] frames of the global camera, where it was filmed.
+        attention: what it took of the human; not kept on disk.
     """
 
     episode: DecodedEpisode
@@ -37,6 +39,7 @@ class Record:
     interventions: int
     steps: int
     film: npt.NDArray[np.uint8] | None = None
+    attention: Attention | None = None
 
     @property
     def success(self) -> bool:

@@ -18,9 +18,12 @@ import torch
 from torch import Tensor
 
 from igrft.bench.record import Record
+from igrft.bench.supervision import Supervision
 from igrft.config import RobotConfig
-from igrft.control.arbiter import Arbiter, ArbiterConfig
+from igrft.control.arbiter import Arbiter, ArbiterConfig, HelpReaction
 from igrft.control.chunks import ChunkConfig
+from igrft.control.help import Signals
+from igrft.control.help_calibration import Calibration
 from igrft.control.safety import SafetyFilter
 from igrft.episodes.topics import grid_camera
 from igrft.policies.protocol import Inputs, Policy
@@ -47,6 +50,9 @@ class Plan:
         temperature: fixed, in place of 𝒯(s).
         habits: the operator's, as keywords of ``igrft_sim.operator.Habits``.
         film: seeds of which frames are kept.
+        keep: record what training needs; evaluations never do.
+        help: what is usual of the policy, for its calls for help; None never calls.
+        reaction: of the arm to a call.
     """
 
     kind: Kind
@@ -56,6 +62,9 @@ class Plan:
     temperature: float | None = None
     habits: dict[str, Any] = field(default_factory=dict)
     film: frozenset[int] = frozenset()
+    keep: bool = True
+    help: Calibration | None = None
+    reaction: HelpReaction = HelpReaction.NONE
 
 
 class Rollouts:
@@ -167,13 +176,14 @@ class _Episode:
         from igrft_sim.operator import Habits, Operator
 
         self.pool, self.env, self.plan, self.seed, self.checkpoint = pool, env, plan, seed, checkpoint
-        self.recorded = plan.kind is not Kind.EVALUATION
+        self.recorded = plan.keep and plan.kind is not Kind.EVALUATION
         self.camera = grid_camera(pool.robot)
         self.task = env.cell.task
         env.reset(seed, plan.split)
         self.operator = Operator(self.task, plan.kind, seed, Habits(**plan.habits))
         chunks = ChunkConfig(action_dim=pool.robot.action_dim, replan_steps=plan.replan_steps)
-        self.arbiter = Arbiter(ArbiterConfig(chunks=chunks, lockstep=True))
+        self.arbiter = Arbiter(ArbiterConfig(chunks=chunks, lockstep=True, help_reaction=plan.reaction))
+        self.help = Supervision(plan.help, env.dt)
         self.arbiter.measured(env.cell.openings.astype(np.float32))
         self.arbiter.start(plan.kind, 0.0)
         self.detector = InteractionDetector(pool.interaction)
@@ -199,7 +209,11 @@ class _Episode:
         cell = self.env.cell
         if self.seed in self.plan.film:
             self.frames.append(cell.render(self.camera))
-        decision = self.operator.tick(cell.task_state(), cell.tools, cell.openings)
+        decision = self.operator.tick(cell.task_state(), cell.tools, cell.openings, self.help.call(self.now))
+        self.help.heard(decision)
+        if decision.dismisses:
+            self.arbiter.dismiss_help(self.now)
+            self.help.gate.dismiss(self.now)
         self.completed[list(decision.marks)] = self.step
         self.outcome = decision.outcome
         if self.outcome is None and self.step >= self.limit:
@@ -207,6 +221,7 @@ class _Episode:
         if self.outcome is None:
             self.arbiter.teleop(TeleopInput(self.now, decision.action, decision.engaged), self.now)
             answer = self.arbiter.step(self.now)
+            self.help.drives(answer.mode, self.now)
             self.command, self.asking = answer.command, answer.request
 
     def look(self) -> Observation:
@@ -219,7 +234,11 @@ class _Episode:
         problem = self.arbiter.chunk(chunk, self.now)
         if problem:
             raise RuntimeError(f'{self.task.config.name}, seed {self.seed}, step {self.step}: {problem}')
-        self.command = self.arbiter.step(self.now).command
+        requested = self.help.judge(Signals(chunk.stamp, chunk.value, chunk.disagreement))
+        self.arbiter.help(requested, chunk.stamp, self.now)
+        answer = self.arbiter.step(self.now)
+        self.help.drives(answer.mode, self.now)
+        self.command = answer.command
 
     def act(self) -> None:
         """Carry the command out and record the step."""
@@ -257,6 +276,7 @@ class _Episode:
             interventions=self.arbiter.takeover.count,
             steps=self.step,
             film=np.stack([self.frames[i] for i in picks]) if self.frames else None,
+            attention=self.help.attention,
         )
 
     def _decoded(self, info: EpisodeInfo) -> DecodedEpisode:

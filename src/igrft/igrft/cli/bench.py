@@ -18,7 +18,7 @@ import numpy as np
 import typer
 
 from igrft.bench import paper as bench_paper
-from igrft.cli import bench_console, bench_interaction, bench_latency, bench_mask, bench_takeover
+from igrft.cli import bench_console, bench_help, bench_interaction, bench_latency, bench_mask, bench_takeover
 from igrft.config import RobotConfig, named
 from igrft.episodes.catalog import iterate
 from igrft.rollout.statistics import Proportion
@@ -26,6 +26,7 @@ from igrft.types import Source
 
 app = typer.Typer(no_args_is_help=True, help='measure')
 app.command('console')(bench_console.command)
+app.command('help')(bench_help.command)
 app.command('interaction')(bench_interaction.command)
 app.command('latency')(bench_latency.command)
 app.command('mask')(bench_mask.command)

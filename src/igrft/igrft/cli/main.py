@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typer
 
-from igrft.cli import bench, calibrate, doctor, episodes, policies
+from igrft.cli import bench, calibrate, calibrate_help, doctor, episodes, policies
 
 app = typer.Typer(
     name='igrft',
@@ -18,4 +18,5 @@ app.command('doctor')(doctor.command)
 app.add_typer(calibrate.app, name='calibrate', help="a board to print, a camera's intrinsics, where it is mounted")
 app.add_typer(episodes.app, name='episodes', help='list, show, verify, recover and label recorded episodes')
 app.add_typer(policies.app, name='policies', help='list, plan and serve policies')
+app.command('calibrate-help')(calibrate_help.command)
 app.add_typer(bench.app, name='bench', help='measure the running loop')

@@ -3,19 +3,29 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
 from igrft.config import LimitsConfig
 from igrft.control.chunks import TOLERANCE, ChunkConfig, ChunkExecutor
 from igrft.control.handover import HandOver
-from igrft.control.inputs import Command, hold_action, openings_of, refusal
+from igrft.control.inputs import Command, hold_action, openings_of, refusal, slowed
 from igrft.control.takeover import Takeover
 from igrft.types import ARM_ACTION_DIM, ActionChunk, Float32, Kind, Mode, Source, TeleopInput
 
 CONSOLE = 'console'
 """The device name of the web page's pad."""
+
+
+class HelpReaction(str, Enum):
+    """What the arm does while the policy asks for help."""
+
+    NONE = 'none'
+    SLOW = 'slow'
+    WAIT = 'wait'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +34,12 @@ class ArbiterConfig:
 
     chunks: ChunkConfig
     lockstep: bool = False
+    help_reaction: HelpReaction = HelpReaction.NONE
+    help_speed: float = 0.3
+    """share of the policy's speed that is left while it asks for help (``slow``)"""
+    help_patience: float = 0.0
+    """[s] that the arm waits for help before the policy goes on by itself (``wait``); 0 waits for ever: who comes near
+    an arm that stands must not be surprised"""
     teleop_timeout: float = 0.06
     """[s] without operator input after which his command is a zero twist"""
     teleop_lost: float = 0.5
@@ -42,6 +58,8 @@ class ArbiterConfig:
             raise ValueError('hand_over must not be negative, period must be positive [s]')
         if self.lockstep and (self.chunks.blend_time > 0 or self.chunks.prefetch or self.limits is not None):
             raise ValueError('in lock-step chunks neither blend nor prefetch, and drivers change at once')
+        if not 0 < self.help_speed <= 1 or self.help_patience < 0:
+            raise ValueError('help_speed must lie in (0, 1], help_patience must not be negative [s]')
 
     @property
     def action_dim(self) -> int:
@@ -88,6 +106,10 @@ class Arbiter:
         if config.limits is not None:
             self._seam = HandOver(config.limits, n_arms, config.period, config.hand_over)
         self._runs_out = False
+        self._help = False
+        self._help_stamp = self._chunk_stamp = -math.inf
+        self._paused_at = 0.0
+        self._dismissed: float | None = None
 
     # Inputs -------------------------------------------------------------------------------------------------
 
@@ -99,6 +121,8 @@ class Arbiter:
         """An episode begins to record."""
         self._openings = self._measured
         self._teleop = self._driver = None
+        self._help = False
+        self._help_stamp = self._chunk_stamp = -math.inf
         self._moved(self.takeover.start(kind), now)
 
     def stop(self, now: float) -> None:
@@ -108,6 +132,18 @@ class Arbiter:
     def pause(self, now: float) -> None:
         """The operator's pause button."""
         self._moved(self.takeover.toggle_pause(), now)
+
+    def help(self, requested: bool, stamp: float, now: float) -> None:
+        """Whether the policy asks for help, judged from its chunk of ``stamp`` [s]."""
+        begins, self._help = requested and not self._help, requested
+        self._help_stamp = stamp
+        if begins and self.config.help_reaction is HelpReaction.WAIT:
+            self._paused_at, self._dismissed = now, None
+            self._moved(self.takeover.ask_for_help(), now)
+
+    def dismiss_help(self, stamp: float) -> None:
+        """Somebody says at ``stamp`` [s] that the waiting policy may go on; in lock-step from the next tick on."""
+        self._dismissed = stamp
 
     def emergency(self, stopped: bool, now: float) -> None:
         """The safety node's emergency stop."""
@@ -149,7 +185,9 @@ class Arbiter:
             return f'the policy does not drive ({self.takeover.mode.name})'
         if self.config.lockstep and abs(chunk.stamp - now) > TOLERANCE:
             return f'a chunk of stamp {chunk.stamp:.3f} does not answer tick {now:.3f}'
-        return self.chunks.offer(chunk, now)
+        reason = self.chunks.offer(chunk, now)
+        self._chunk_stamp = self._chunk_stamp if reason else chunk.stamp
+        return reason
 
     # The tick -----------------------------------------------------------------------------------------------
 
@@ -161,6 +199,8 @@ class Arbiter:
             silence: since the newest operator input arrived, by a monotonic clock [s].
         """
         self._follow_operator(now, silence)
+        if self.takeover.waits_for_help:
+            self._follow_help(now)
         command, request = None, False
         mode = self.takeover.mode
         if mode is Mode.AUTONOMOUS:
@@ -194,8 +234,15 @@ class Arbiter:
         elif self.takeover.mode is Mode.CORRECTING and silence > self.config.teleop_lost:
             self._moved(self.takeover.lost(), now)
 
+    def _follow_help(self, now: float) -> None:
+        dismissed, patience = self._dismissed, self.config.help_patience
+        if dismissed is not None and (now > dismissed + TOLERANCE or not self.config.lockstep):
+            self._moved(self.takeover.dismiss_help(), now)
+        elif patience and now - self._paused_at >= patience - TOLERANCE:
+            self._moved(self.takeover.dismiss_help(alone=True), now)
+
     def _policy(self, now: float) -> Command | None:
-        if self.config.lockstep and self.chunks.due(now):
+        if self.config.lockstep and (self.chunks.due(now) or self._unjudged()):
             return None
         step = self.chunks.step(now)
         if step is None:
@@ -203,7 +250,14 @@ class Arbiter:
         if self._runs_out and self._seam is not None:
             self._seam.begin(now)
         self._runs_out = False
-        return Command(now, self._seamless(step.action, now), Source.POLICY, step.index, step.checkpoint)
+        slow = self._help and self.config.help_reaction is HelpReaction.SLOW
+        action = slowed(step.action, self.config.help_speed) if slow else step.action
+        return Command(now, self._seamless(action, now), Source.POLICY, step.index, step.checkpoint)
+
+    def _unjudged(self) -> bool:
+        """Where the arm's motion depends on it, a lock-step tick waits until the chunk's call for help is known."""
+        listens = self.config.help_reaction is not HelpReaction.NONE
+        return listens and self._help_stamp < self._chunk_stamp - TOLERANCE
 
     def _operator(self, now: float, silence: float) -> Command:
         silent = not self.config.lockstep and silence > self.config.teleop_timeout

@@ -47,6 +47,13 @@ def hold_action(openings: Float32) -> Float32:
     return action.reshape(-1)
 
 
+def slowed(action: Float32, share: float) -> Float32:
+    """The action [n_arms * 7] at a share of its speed; the grippers as they are meant."""
+    result = action.copy().reshape(-1, ARM_ACTION_DIM)
+    result[:, :-1] *= np.float32(share)
+    return result.reshape(-1)
+
+
 def openings_of(action: Float32) -> Float32:
     """The gripper openings [n_arms] of an action [n_arms * 7]."""
     return action[ARM_ACTION_DIM - 1 :: ARM_ACTION_DIM]

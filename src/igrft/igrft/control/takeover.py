@@ -19,6 +19,8 @@ class Event(str, Enum):
     RELEASE_PAUSED = 'operator let go, the policy is paused'
     PAUSE = 'policy paused'
     RESUME = 'policy resumed'
+    HELP = 'the policy waits for help'
+    ALONE = 'nobody came to help, the policy goes on'
     LOST = 'teleoperation lost'
     E_STOP = 'emergency stop'
     E_STOP_RESET = 'emergency stop reset'
@@ -31,6 +33,9 @@ TABLE: dict[tuple[Mode, Event], Mode] = {
     (Mode.AUTONOMOUS, Event.PAUSE): Mode.PAUSED,
     (Mode.PAUSED, Event.ENGAGE): Mode.CORRECTING,
     (Mode.PAUSED, Event.RESUME): Mode.AUTONOMOUS,
+    # Asking for help is the policy's own pause; of all pauses only this one may end by itself, if so configured.
+    (Mode.AUTONOMOUS, Event.HELP): Mode.PAUSED,
+    (Mode.PAUSED, Event.ALONE): Mode.AUTONOMOUS,
     (Mode.CORRECTING, Event.RELEASE): Mode.AUTONOMOUS,
     (Mode.CORRECTING, Event.RELEASE_PAUSED): Mode.PAUSED,
     # An operator whose device is gone has not let go: the policy must not start by itself.
@@ -56,6 +61,8 @@ class Takeover:
         """Takeovers in the current episode."""
         self.reason = 'start'
         self.policy_enabled = True
+        self.waits_for_help = False
+        """Paused by the policy's own call for help, and by nothing since."""
         self._recording = False
         self._counts = True
         self._stopped = False
@@ -69,6 +76,7 @@ class Takeover:
         """An episode begins to record. Returns whether the mode changed, as all of these do."""
         self._recording = True
         self.count = 0
+        self.waits_for_help = False
         # A demonstration is all human: nothing is interrupted, so nothing is counted.
         self._counts = kind is not Kind.DEMONSTRATION
         self.policy_enabled = self._counts
@@ -105,6 +113,16 @@ class Takeover:
         )
         return self._apply(Event.RESUME if self.policy_enabled else Event.PAUSE)
 
+    def ask_for_help(self) -> bool:
+        """The policy pauses itself until somebody comes."""
+        return self._apply(Event.HELP)
+
+    def dismiss_help(self, alone: bool = False) -> bool:
+        """It goes on: somebody said that it may, or (``alone``) nobody came. Ends no other pause."""
+        if not self.waits_for_help:
+            return False
+        return self._apply(Event.ALONE if alone else Event.RESUME)
+
     def emergency(self, stopped: bool) -> bool:
         """The safety node's emergency stop was latched or reset."""
         if stopped == self._stopped:
@@ -121,5 +139,6 @@ class Takeover:
         if event is Event.ENGAGE and self._counts:
             self.count += 1
         self.mode = target
+        self.waits_for_help = event is Event.HELP
         self.reason = event.value
         return True

@@ -14,7 +14,7 @@ from igrft.devices.device import RawInput
 from igrft.devices.frames import FRAMES, Matrix, from_rpy, turned
 from igrft.types import ARM_ACTION_DIM, Float32, TeleopInput
 
-EVENTS = ('mark_subtask', 'success', 'failure', 'discard', 'pause', 'e_stop')
+EVENTS = ('mark_subtask', 'success', 'failure', 'discard', 'pause', 'e_stop', 'dismiss_help')
 """What goes out as a TeleopEvent."""
 LOCKS = ('lock_translation', 'lock_rotation')
 """Buttons that take one half of the twist away, and give it back when pressed again."""

@@ -19,6 +19,7 @@ from igrft.episodes.definitions import writing_typestore
 from igrft.episodes.digest import Digest
 from igrft.episodes.schema import NANO, EpisodeMeta, SubtaskRecord, TopicRecord, new_ulid, software
 from igrft.episodes.topics import (
+    ACTION_CHUNK,
     EXECUTED_ACTION,
     INTERVENTION,
     JOINT_STATES,
@@ -33,7 +34,10 @@ from igrft.episodes.topics import (
     mask_topic,
 )
 from igrft.episodes.writer import EpisodeWriter
-from igrft.types import Kind, Mode, Outcome, Source, UInt8
+from igrft.types import Float32, Kind, Mode, Outcome, Source, UInt8
+
+HORIZON, REPLAN = 8, 2
+"""Steps of a chunk, and between two chunks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +135,8 @@ class SyntheticCell:
         action = np.zeros(self.robot.action_dim, np.float32)
         action[0::7] = 0.1 * np.cos(0.2 * step)
         action[6::7] = 1.0 if step < self.script.steps // 3 else 0.0
+        if driver is Source.POLICY and step % REPLAN == 0:
+            yield self._chunk(step, stamp, action)
         for k in range(repeats):
             now = stamp + k * self.dt // repeats
             if k:
@@ -144,6 +150,25 @@ class SyntheticCell:
                     checkpoint=self.script.checkpoint if driver is Source.POLICY else '',
                     action=action,
                 )
+
+    def _chunk(self, step: int, stamp: int, action: Float32) -> Item:
+        """The policy's proposal: the value falls to zero, the draws disagree a little, more in some episodes."""
+        rng = np.random.default_rng((self.script.seed, step))
+        return self._item(
+            ACTION_CHUNK,
+            stamp,
+            policy='script',
+            checkpoint=self.script.checkpoint,
+            horizon=HORIZON,
+            dim=len(action),
+            step_dt=1.0 / self.robot.policy_rate,
+            actions=np.tile(action, HORIZON),
+            temperature=1.0,
+            interaction_probability=float(self.touching(step)),
+            value=1.0 - step / self.script.steps,
+            inference_time=0.01,
+            disagreement=float(0.2 + 0.1 * rng.uniform()),
+        )
 
     def _observation(self, step: int, stamp: int) -> Iterator[Item]:
         for camera in self.robot.cameras:

@@ -10,6 +10,8 @@ from igrft.config import RobotConfig
 
 EXECUTED_ACTION = 'executed_action'
 INTERVENTION = 'intervention'
+ACTION_CHUNK = 'policy/action_chunk'
+HELP = 'help'
 SUBTASK_MARK = 'subtask_mark'
 TELEOP_EVENT = 'teleop/event'
 TASK_STATE = 'task_state'
@@ -128,12 +130,13 @@ def episode_topics(robot: RobotConfig) -> tuple[TopicSpec, ...]:
     return (
         *topics,
         TopicSpec(TASK_STATE, 'igrft_msgs/msg/TaskState', Qos.EVENT),
-        TopicSpec('policy/action_chunk', 'igrft_msgs/msg/ActionChunk', Qos.COMMAND),
+        TopicSpec(ACTION_CHUNK, 'igrft_msgs/msg/ActionChunk', Qos.COMMAND),
         TopicSpec('teleop/command', 'igrft_msgs/msg/Teleop', Qos.COMMAND),
         TopicSpec(TELEOP_EVENT, 'igrft_msgs/msg/TeleopEvent', Qos.EVENT),
         TopicSpec('command', 'igrft_msgs/msg/Command', Qos.COMMAND),
         TopicSpec(EXECUTED_ACTION, 'igrft_msgs/msg/Command', Qos.EVENT),
         TopicSpec(INTERVENTION, 'igrft_msgs/msg/Intervention', Qos.LATCHED),
+        TopicSpec(HELP, 'igrft_msgs/msg/HelpRequest', Qos.LATCHED),
         TopicSpec('safety/status', 'igrft_msgs/msg/SafetyStatus', Qos.LATCHED),
         *(TopicSpec(name, 'igrft_msgs/msg/ServoStatus', Qos.LATCHED) for name in servo_status_topics(robot)),
         TopicSpec('interaction', 'igrft_msgs/msg/Interaction', Qos.EVENT),

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from igrft.config import RobotConfig, named
-from igrft.control.arbiter import Arbiter, ArbiterConfig, Decision
+from igrft.control.arbiter import Arbiter, ArbiterConfig, Decision, HelpReaction
 from igrft.control.chunks import ChunkConfig
 from igrft.ros import messages, qos
 from igrft.ros.clocks import ControlClock
@@ -22,7 +22,7 @@ from igrft.ros.executor import event_driven
 from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.runtime import spin
 from igrft.types import Kind, Mode
-from igrft_msgs.msg import ActionChunk, EpisodeStatus, SafetyStatus, Teleop, TeleopEvent
+from igrft_msgs.msg import ActionChunk, EpisodeStatus, HelpRequest, SafetyStatus, Teleop, TeleopEvent
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,13 @@ class Parameters(Common):
     hand_over: float = parameter(
         0.2, 'in which a change of driver keeps to the safety limits (real time)', unit='s', minimum=0.0, maximum=2.0
     )
+    help_reaction: str = parameter(
+        'none', 'of the arm while the policy asks for help', choices=[each.value for each in HelpReaction]
+    )
+    help_speed: float = parameter(0.3, 'share of its speed left to the policy (slow)', minimum=0.01, maximum=1.0)
+    help_patience: float = parameter(
+        0.0, 'after which the policy goes on without help (wait); 0: never', unit='s', minimum=0.0, maximum=86400.0
+    )
     lockstep_teleop: bool = parameter(True, 'in lock-step wait for the teleop/command of each tick')
     require_episode: bool = parameter(True, 'hold while no episode records; false drives without an episode manager')
 
@@ -64,10 +71,16 @@ class ArbiterNode(Node):
             prefetch=not p.lockstep,
             request_timeout=p.request_timeout,
         )
-        times = {name: getattr(p, name) for name in ('teleop_timeout', 'teleop_lost', 'hand_over')}
-        limits, period = None if p.lockstep else self.robot.limits, 1.0 / self.robot.control_rate
+        names = ('teleop_timeout', 'teleop_lost', 'hand_over', 'help_speed', 'help_patience')
         self.arbiter = Arbiter(
-            ArbiterConfig(chunks=chunks, lockstep=p.lockstep, limits=limits, period=period, **times)
+            ArbiterConfig(
+                chunks=chunks,
+                lockstep=p.lockstep,
+                limits=None if p.lockstep else self.robot.limits,
+                period=1.0 / self.robot.control_rate,
+                help_reaction=HelpReaction(p.help_reaction),
+                **{name: getattr(p, name) for name in names},
+            )
         )
         clock = ControlClock(self)
         self._silence = clock.silence()
@@ -81,12 +94,13 @@ class ArbiterNode(Node):
         qos.create_subscription(self, TeleopEvent, 'teleop/event', self._on_event, qos.EVENT)
         qos.create_subscription(self, EpisodeStatus, 'episode/status', self._on_episode, qos.LATCHED)
         qos.create_subscription(self, SafetyStatus, 'safety/status', self._on_safety, qos.LATCHED)
+        qos.create_subscription(self, HelpRequest, 'help', self._on_help, qos.LATCHED)
         self._health = ArbiterHealth(self.arbiter, self._now)
         self._diagnostics = Diagnostics(self, self.robot.name, self._health.components)
         if not p.require_episode:
             self.arbiter.start(Kind.ROLLOUT, self._now())
         if not p.lockstep:
-            clock.timer(period, self._on_timer)
+            clock.timer(1.0 / self.robot.control_rate, self._on_timer)
         self._outputs.intervention(self.arbiter.takeover, self.get_clock().now().to_msg())
 
     # Inputs -------------------------------------------------------------------------------------------------
@@ -134,6 +148,12 @@ class ArbiterNode(Node):
     def _on_event(self, message: TeleopEvent) -> None:
         if message.event == 'pause':
             self.arbiter.pause(self._now())
+        elif message.event == 'dismiss_help':
+            self.arbiter.dismiss_help(messages.seconds_of(message.header.stamp))
+        self._advance()
+
+    def _on_help(self, message: HelpRequest) -> None:
+        self.arbiter.help(message.requested, messages.seconds_of(message.header.stamp), self._now())
         self._advance()
 
     def _on_episode(self, message: EpisodeStatus) -> None:

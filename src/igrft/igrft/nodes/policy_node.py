@@ -44,6 +44,9 @@ class Parameters(Common):
     alpha: float = parameter(0.8, 'share of sigma_base that an interaction takes away', minimum=0.0, maximum=1.0)
     sigma_min: float = parameter(0.1, 'least temperature', minimum=0.0, maximum=3.0)
     evaluation_temperature: float = parameter(-1.0, 'in evaluation episodes; below 0: as in the others', minimum=-1.0)
+    disagreement_draws: int = parameter(
+        0, 'draws whose spread a chunk tells, where features are cached; 0: none', minimum=0, maximum=64
+    )
     require_episode: bool = parameter(True, 'answer only while an episode records; false answers always')
     rtc_guidance: float = parameter(
         10.0, 'pull of a chunk towards the running one where inference outlasts a step; 0 only freezes', minimum=0.0

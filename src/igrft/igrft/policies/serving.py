@@ -15,6 +15,7 @@ import torch
 from igrft.method.critic import Critic
 from igrft.method.real_time_chunking import Committed
 from igrft.method.temperature import TemperatureConfig, temperature
+from igrft.policies.disagreement import disagreement
 from igrft.policies.images import to_policy_size
 from igrft.policies.protocol import Inputs, Policy, PolicyError, PolicySpec
 from igrft.types import ARM_ACTION_DIM, ActionChunk, Observation
@@ -107,14 +108,18 @@ class Agent:
         critic: None before offline RL.
         temperature: constants of 𝒯(s).
         checkpoint: id that the chunks carry.
+        draws: K of :mod:`.disagreement`, which the chunks tell; 0 or a policy that would see its images again: NaN.
     """
 
     policy: Policy
     critic: Critic | None = None
     temperature: TemperatureConfig = TemperatureConfig()
     checkpoint: str = ''
+    draws: int = 0
 
     def __post_init__(self) -> None:
+        if self.draws < 0 or self.draws == 1:
+            raise PolicyError(f'draws must be 0 or at least 2, not {self.draws}')
         self.policy.eval()
         if self.critic is not None:
             self.critic.eval()
@@ -177,6 +182,8 @@ class Agent:
         else:
             scale = torch.full((len(inputs),), float(fixed_temperature))
         actions = self.policy.sample(inputs, scale, None if generators is None else list(generators), committed)
+        draws = self.draws if self.policy.caches_features else 0
+        spread = disagreement(self.policy, inputs, draws) if draws else unknown
         seconds = time.perf_counter() - begin
         return [
             ActionChunk(
@@ -188,6 +195,7 @@ class Agent:
                 interaction_probability=float(probability[i]),
                 value=float(value[i]),
                 inference_time=seconds,
+                disagreement=float(spread[i]),
             )
             for i, stamp in enumerate(stamps)
         ]

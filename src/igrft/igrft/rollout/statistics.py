@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 Z_95 = 1.959963984540054
 """Two-sided 95 % quantile of the standard normal."""
@@ -38,3 +41,25 @@ class Proportion:
     def __str__(self) -> str:
         low, high = self.interval()
         return f'{self.rate:6.1%}  [{low:.1%}, {high:.1%}]  n = {self.n}'
+
+
+def bootstrap_ratio(
+    numerators: Sequence[float], denominators: Sequence[float], resamples: int = 4000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Σ numerators / Σ denominators over episodes, and its 95 % percentile interval when episodes are drawn anew.
+
+    Args:
+        numerators: [N], one an episode.
+        denominators: [N], ones for a mean.
+        resamples: how often they are drawn.
+        seed: of the draws.
+
+    Returns:
+        ratio, low, high; NaN without an episode.
+    """
+    above, below = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
+    if not len(above):
+        return math.nan, math.nan, math.nan
+    rows = np.random.default_rng(seed).integers(0, len(above), (resamples, len(above)))
+    low, high = np.quantile(above[rows].sum(1) / below[rows].sum(1), (0.025, 0.975))
+    return float(above.sum() / below.sum()), float(low), float(high)

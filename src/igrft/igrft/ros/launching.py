@@ -66,6 +66,16 @@ ARGUMENTS: dict[str, Argument] = {
         '0',
         'speed of the simulated cell: 1 real time, 4 four times, 0 lock-step (as fast as it goes); no arm minds it',
     ),
+    'protocol': Argument(
+        'watching',
+        'the simulated operator looks all the time, or comes when the policy calls',
+        ('watching', 'called'),
+    ),
+    'help_reaction': Argument(
+        'none', 'of the arm while the policy asks for help: none, slow, or wait', ('none', 'slow', 'wait')
+    ),
+    'help_draws': Argument('0', 'draws of the policy whose spread is judged as well, 0 for none (the value alone)'),
+    'help_calibration': Argument('', "help-<task>.json or its folder; empty: the driving checkpoint's own"),
     'use_sim_time': Argument(
         'auto',
         'time from the clock topic; auto: in the simulated cell, except in real time (rtf:=1)',
@@ -104,6 +114,10 @@ GRAPH = (
     'split',
     'episodes_dir',
     'teleop',
+    'protocol',
+    'help_reaction',
+    'help_draws',
+    'help_calibration',
     'rtf',
     'use_sim_time',
     'console',
@@ -281,9 +295,14 @@ def text(name: str) -> ParameterValue:
     return ParameterValue(value(name), value_type=str)
 
 
+def number(name: str) -> ParameterValue:
+    """An argument as a whole number."""
+    return ParameterValue(value(name), value_type=int)
+
+
 def console_port() -> ParameterValue:
     """``console_port`` as a number."""
-    return ParameterValue(value('console_port'), value_type=int)
+    return number('console_port')
 
 
 def console_pad() -> dict[str, ParameterValue]:
@@ -293,6 +312,12 @@ def console_pad() -> dict[str, ParameterValue]:
         'pad': ParameterValue(LaunchConfiguration('console_pad', default='false'), value_type=bool),
         'lockstep': ParameterValue(PythonExpression(["float('", speed, "') == 0.0"]), value_type=bool),
     }
+
+
+def help_node() -> Node:
+    """The node that calls the operator; the graph runs on without it."""
+    calibration = ParameterValue(value('help_calibration'), value_type=str)
+    return node('help_node', 'robot', 'task', 'episodes_dir', critical=False, calibration=calibration)
 
 
 def is_operator() -> PythonExpression:

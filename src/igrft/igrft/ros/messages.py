@@ -111,6 +111,7 @@ def chunk_msg(chunk: ActionChunk, policy: str, frame_id: str) -> ActionChunkMsg:
         interaction_probability=float(chunk.interaction_probability),
         value=float(chunk.value),
         inference_time=float(chunk.inference_time),
+        disagreement=float(chunk.disagreement),
     )
     message.header.stamp = time_msg(chunk.stamp)
     message.header.frame_id = frame_id
@@ -139,6 +140,7 @@ def chunk_from(message: ActionChunkMsg, topic: str) -> ActionChunk:
         interaction_probability=message.interaction_probability,
         value=message.value,
         inference_time=message.inference_time,
+        disagreement=message.disagreement,
     )
 
 

@@ -20,6 +20,7 @@ class AgentSource:
     Attributes:
         spec: what the robot needs, see :func:`igrft.training.checkpoint.load`.
         temperature: constants of 𝒯(s).
+        draws: whose spread a chunk tells, see :class:`.Agent`.
         device: what a policy here computes on.
         server: ws://host:port of a policy server; '' computes here.
         token_file: file with the server's token, '' for none.
@@ -28,6 +29,7 @@ class AgentSource:
 
     spec: dict[str, Any]
     temperature: TemperatureConfig = TemperatureConfig()
+    draws: int = 0
     device: str = 'cpu'
     server: str = ''
     token_file: str = ''
@@ -40,6 +42,7 @@ class AgentSource:
         return cls(
             spec=spec,
             temperature=TemperatureConfig(sigma_base=p.sigma_base, alpha=p.alpha, sigma_min=p.sigma_min),
+            draws=p.disagreement_draws,
             device=p.device,
             server=p.server,
             token_file=p.server_token_file,
@@ -58,4 +61,5 @@ class AgentSource:
             config = RemoteConfig.read(self.server, self.token_file, self.timeout)
             return RemoteAgent(config, self.spec, path.name, self.temperature)
         found = checkpoints.load(path, self.spec)
-        return Agent(found.policy.to(device_named(self.device)), found.critic, self.temperature, found.id)
+        policy = found.policy.to(device_named(self.device))
+        return Agent(policy, found.critic, self.temperature, found.id, self.draws)

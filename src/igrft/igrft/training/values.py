@@ -20,17 +20,24 @@ def segments(dataset: Dataset) -> Iterator[tuple[slice, bool, bool]]:
     """Stretches along which returns are computed: rows, whether the last step is terminal, whether a takeover ended it.
 
     An episode is one stretch, except that a takeover ends the policy's part: what the human then earns is not the
-    policy's doing. A success or a failure is terminal, a timeout is not.
+    policy's doing, also where the arm waited for him. A success or a failure is terminal, a timeout is not.
     """
     for episode, first, length in zip(dataset.episodes, dataset.starts(), dataset.lengths, strict=True):
         source = dataset.source[first : first + length]
         human = source == int(Source.HUMAN)
-        takeovers = ((human[1:] & (source[:-1] == int(Source.POLICY))).nonzero().flatten() + 1).tolist()
+        takeovers = ((human[1:] & (_driver(source)[:-1] == int(Source.POLICY))).nonzero().flatten() + 1).tolist()
         bounds = [0, *takeovers, length]
         terminal = episode.info.outcome in (Outcome.SUCCESS, Outcome.FAILURE)
         for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
             last = end == length
             yield slice(first + begin, first + end), terminal if last else True, not last
+
+
+def _driver(source: Tensor) -> Tensor:
+    """Who drove last, at every step: [T]."""
+    steps = torch.arange(len(source), device=source.device)
+    last = torch.where(source != int(Source.HOLD), steps, torch.zeros_like(steps)).cummax(0).values
+    return source[last]
 
 
 @torch.no_grad()

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from igrft.bench.takeover import Step, largest_step
 from igrft.config import RobotConfig, named
-from igrft.control.arbiter import Arbiter, ArbiterConfig
+from igrft.control.arbiter import Arbiter, ArbiterConfig, HelpReaction
 from igrft.control.chunks import ChunkConfig
 from igrft.control.inputs import twists_of
 from igrft.types import ActionChunk, Kind, Mode, Source, TeleopInput
 
 LIMITS = named('robots', 'sim', RobotConfig).limits
 EVENTS = ['tick', 'chunk', 'engage', 'release', 'gone', 'other', 'pause', 'e_stop', 'reset', 'stop', 'start']
+EVENTS += ['help', 'well', 'dismiss']
 
 
 def arbiter(lockstep: bool = False, **options) -> Arbiter:
@@ -200,6 +201,92 @@ def test_what_is_lost_or_paused_stops_at_once() -> None:
         assert not decision.command.action[:6].any()
 
 
+def driving(reaction: HelpReaction, **options) -> Arbiter:
+    """The policy drives since 0.0 and calls for help at 0.1."""
+    core = arbiter(help_reaction=reaction, **options)
+    core.start(Kind.CORRECTION, 0.0)
+    core.step(0.0)
+    core.chunk(chunk(0.0), 0.05)
+    assert core.step(0.06).command.action[0] == pytest.approx(0.1)
+    core.help(True, 0.0, 0.1)
+    return core
+
+
+def test_a_call_for_help_alone_changes_nothing() -> None:
+    decision = driving(HelpReaction.NONE).step(0.1)
+    assert (decision.mode, decision.changed) == (Mode.AUTONOMOUS, False)
+    assert decision.command.action[0] == pytest.approx(0.1)
+
+
+def test_the_arm_slows_while_help_is_asked_for() -> None:
+    core = driving(HelpReaction.SLOW, help_speed=0.25)
+    slow = core.step(0.1)
+    assert slow.command.action[:6] == pytest.approx([0.025] * 6)
+    assert slow.command.action[6] == pytest.approx(0.6), 'grippers do as they are told'
+    core.help(False, 0.0, 0.12)
+    assert core.step(0.12).command.action[0] == pytest.approx(0.1)
+
+
+def test_the_arm_waits_until_it_is_taken_over() -> None:
+    core = driving(HelpReaction.WAIT)
+    waiting = core.step(0.1)
+    assert (waiting.mode, waiting.changed, waiting.request) == (Mode.PAUSED, True, False)
+    assert waiting.command.source is Source.HOLD and not waiting.command.action[:6].any()
+    core.help(True, 0.0, 0.2)
+    assert core.step(100.0).mode is Mode.PAUSED, 'for as long as it takes'
+    core.teleop(human(100.1), 100.1)
+    assert core.step(100.1).command.source is Source.HUMAN
+    core.teleop(human(100.2, engaged=False), 100.2)
+    assert core.step(100.2).mode is Mode.AUTONOMOUS
+
+
+def test_the_arm_waits_until_somebody_says_that_it_may_go_on_or_nobody_came() -> None:
+    core = driving(HelpReaction.WAIT)
+    core.step(0.1)
+    core.dismiss_help(0.3)
+    decision = core.step(0.3)
+    assert (decision.mode, decision.request) == (Mode.AUTONOMOUS, True)
+    core.dismiss_help(0.4)
+    core.pause(0.5)
+    assert core.step(0.5).mode is Mode.PAUSED, 'an old dismissal ends no pause'
+
+    core = driving(HelpReaction.WAIT, help_patience=2.0)
+    core.step(0.1)
+    assert core.step(2.0).mode is Mode.PAUSED
+    assert core.step(2.1).mode is Mode.AUTONOMOUS
+    core.pause(2.2)
+    assert core.step(90.0).mode is Mode.PAUSED, 'the operator waits as long as he likes'
+
+
+def test_a_call_of_the_last_episode_does_not_slow_the_next() -> None:
+    core = driving(HelpReaction.SLOW)
+    core.stop(0.2)
+    core.start(Kind.CORRECTION, 1.0)
+    core.step(1.0)
+    core.chunk(chunk(1.0), 1.0)
+    assert core.step(1.02).command.action[0] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize('reaction', [HelpReaction.SLOW, HelpReaction.WAIT])
+def test_lockstep_waits_for_the_judgement_of_its_chunk(reaction) -> None:
+    core = arbiter(lockstep=True, help_reaction=reaction)
+    core.start(Kind.ROLLOUT, 0.0)
+    core.teleop(human(0.1, engaged=False), 0.1)
+    core.step(0.1)
+    core.chunk(chunk(0.1), 0.1)
+    waiting = core.step(0.1)
+    assert (waiting.command, waiting.request) == (None, False)
+    core.help(False, 0.0, 0.1)
+    assert core.step(0.1).command is None, 'of an older chunk'
+    core.help(True, 0.1, 0.1)
+    decision = core.step(0.1)
+    assert decision.command.source is (Source.HOLD if reaction is HelpReaction.WAIT else Source.POLICY)
+    if reaction is HelpReaction.WAIT:
+        core.dismiss_help(0.2)
+        assert core.step(0.2).mode is Mode.PAUSED
+        assert core.step(0.3).mode is Mode.AUTONOMOUS, 'from the next tick on, whenever the word arrives in this one'
+
+
 @given(
     st.lists(
         st.tuples(
@@ -209,9 +296,11 @@ def test_what_is_lost_or_paused_stops_at_once() -> None:
         max_size=60,
     ),
     st.sampled_from([None, LIMITS]),
+    st.sampled_from(HelpReaction),
 )
-def test_whatever_happens_the_command_is_sound(events, limits) -> None:
-    core, now, heard, recording, stopped = arbiter(limits=limits), 0.0, 0.0, False, False
+def test_whatever_happens_the_command_is_sound(events, limits, reaction) -> None:
+    core = arbiter(limits=limits, help_reaction=reaction)
+    now, heard, recording, stopped = 0.0, 0.0, False, False
     for what, wait in events:
         now += wait
         if what == 'chunk':
@@ -221,6 +310,10 @@ def test_whatever_happens_the_command_is_sound(events, limits) -> None:
             core.teleop(human(now, what in ('engage', 'other'), connected=what != 'gone', device=device), now)
         elif what == 'pause':
             core.pause(now)
+        elif what in ('help', 'well'):
+            core.help(what == 'help', now, now)
+        elif what == 'dismiss':
+            core.dismiss_help(now)
         elif what in ('e_stop', 'reset'):
             stopped = what == 'e_stop'
             core.emergency(stopped, now)

@@ -12,7 +12,8 @@ ACTIONS = st.lists(
         st.tuples(st.just('start'), st.sampled_from(list(Kind))),
         st.tuples(st.just('operator'), st.tuples(st.booleans(), st.booleans())),
         st.tuples(st.just('emergency'), st.booleans()),
-        st.tuples(st.sampled_from(['stop', 'lost', 'toggle_pause']), st.none()),
+        st.tuples(st.sampled_from(['stop', 'lost', 'toggle_pause', 'ask_for_help', 'dismiss_help']), st.none()),
+        st.tuples(st.just('dismiss_help'), st.tuples(st.just(True))),
     ),
     max_size=40,
 )
@@ -20,8 +21,8 @@ ACTIONS = st.lists(
 
 def apply(takeover: Takeover, action: tuple) -> bool:
     name, argument = action
-    if name == 'operator':
-        return takeover.operator(*argument)
+    if isinstance(argument, tuple):
+        return getattr(takeover, name)(*argument)
     return getattr(takeover, name)(*([] if argument is None else [argument]))
 
 
@@ -32,7 +33,8 @@ def test_every_mode_can_be_stopped_and_none_is_left_by_accident() -> None:
     out_of_hold = {event for (mode, event), target in TABLE.items() if mode is Mode.HOLD and target is not mode}
     assert out_of_hold == {Event.START, Event.START_PAUSED, Event.E_STOP_RESET}
     into_policy = {event for (_, event), target in TABLE.items() if target is Mode.AUTONOMOUS}
-    assert into_policy == {Event.START, Event.RESUME, Event.RELEASE}, 'the policy starts only when somebody says so'
+    by_itself = {Event.ALONE}  # after its own call for help only, and only where that is configured
+    assert into_policy == {Event.START, Event.RESUME, Event.RELEASE} | by_itself, 'else somebody must say so'
 
 
 @given(st.sampled_from(list(Mode)), st.lists(st.sampled_from(list(Event)), max_size=30))
@@ -64,6 +66,9 @@ def test_no_sequence_leaves_the_table(actions) -> None:
             spans = 0
             counts = argument is not Kind.DEMONSTRATION
         spans += changed and takeover.mode is Mode.CORRECTING and counts
+        assert not takeover.waits_for_help or takeover.mode is Mode.PAUSED
+        if name == 'dismiss_help' and changed:
+            assert takeover.mode is Mode.AUTONOMOUS and takeover.policy_enabled
         assert takeover.count == spans
         if stopped or not recording:
             assert takeover.mode is Mode.HOLD
@@ -122,3 +127,27 @@ def test_emergency_stop_ends_paused_and_outlives_an_episode() -> None:
     assert takeover.mode is Mode.HOLD
     takeover.emergency(False)
     assert takeover.mode is Mode.PAUSED
+
+
+def test_of_all_pauses_only_that_of_a_call_for_help_may_end_by_itself() -> None:
+    takeover = Takeover()
+    takeover.start(Kind.ROLLOUT)
+    takeover.toggle_pause()
+    assert not takeover.dismiss_help(alone=True) and not takeover.dismiss_help()
+    assert not takeover.ask_for_help(), 'a paused policy does not ask'
+    takeover.toggle_pause()
+    assert takeover.ask_for_help() and takeover.waits_for_help
+    assert (takeover.mode, takeover.count) == (Mode.PAUSED, 0)
+    assert takeover.dismiss_help(alone=True)
+    assert (takeover.mode, takeover.reason) == (Mode.AUTONOMOUS, Event.ALONE.value)
+
+    takeover.ask_for_help()
+    takeover.operator(engaged=True, connected=True)
+    assert (takeover.mode, takeover.count, takeover.waits_for_help) == (Mode.CORRECTING, 1, False)
+    takeover.operator(engaged=False, connected=True)
+    assert takeover.mode is Mode.AUTONOMOUS, 'as after every correction'
+
+    takeover.ask_for_help()
+    takeover.emergency(True)
+    takeover.emergency(False)
+    assert not takeover.dismiss_help(alone=True), 'after an emergency stop somebody must say so'

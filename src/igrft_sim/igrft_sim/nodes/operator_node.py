@@ -25,11 +25,11 @@ from igrft.ros.parameters import Common, declare, parameter
 from igrft.ros.qos import EVENT, LATCHED, SENSOR, create_subscription
 from igrft.ros.runtime import spin
 from igrft.types import Kind
-from igrft_msgs.msg import EpisodeStatus, SafetyStatus, TaskState
+from igrft_msgs.msg import EpisodeStatus, HelpRequest, SafetyStatus, TaskState
 from igrft_sim.nodes.gate import EpisodeGate
 from igrft_sim.nodes.messages import joint_state_values, task_state_from, tool_pose
 from igrft_sim.nodes.voices import HidVoice, TopicVoice, Voice
-from igrft_sim.operator import Decision, Habits, Operator
+from igrft_sim.operator import PROTOCOLS, Decision, Habits, Operator
 from igrft_sim.tasks import make_task
 
 
@@ -46,6 +46,10 @@ class Parameters(Common):
     hid_model: str = parameter('SpaceMousePro', "the fake SpaceMouse's name in pyspacemouse's tables")
     hid_mapping: str = parameter('fake_spacemouse', 'file of config/teleop that teleop_node uses for it')
     finish_task: bool = parameter(False, 'keep the control until the task is done, not only the current subtask')
+    protocol: str = parameter(
+        'watching', 'watching: looks all the time; called: comes when the policy asks for help', choices=PROTOCOLS
+    )
+    coming: float = parameter(2.0, 'from a call to being there', unit='s', minimum=0.0, maximum=600.0)
 
 
 class OperatorNode(Node):
@@ -55,11 +59,14 @@ class OperatorNode(Node):
         super().__init__('operator_node')
         self.parameters = declare(self, Parameters)
         self._robot = named('robots', self.parameters.robot, RobotConfig)
+        p, rate = self.parameters, self._robot.policy_rate
         self._habits = Habits(
-            noise=self.parameters.noise,
-            patience=round(self.parameters.patience * self._robot.policy_rate),
-            reaction=round(self.parameters.reaction_delay * self._robot.policy_rate),
-            finish_task=self.parameters.finish_task,
+            noise=p.noise,
+            patience=round(p.patience * rate),
+            reaction=round(p.reaction_delay * rate),
+            finish_task=p.finish_task,
+            protocol=p.protocol,
+            coming=round(p.coming * rate),
         )
         self._task = make_task(self.parameters.task)
         self._operator: Operator | None = None
@@ -71,6 +78,7 @@ class OperatorNode(Node):
         self._state: TaskState | None = None
         self._handled = -1
         self._gate = EpisodeGate()
+        self._called_at: int | None = None
         self._reason = ''
         self._hid: FakeHidProcess | None = None
         self._voice = self._make_voice()
@@ -80,6 +88,7 @@ class OperatorNode(Node):
             create_subscription(self, PoseStamped, topic, partial(self._on_tool, arm), SENSOR)
         create_subscription(self, JointState, 'joint_states', self._on_joints, SENSOR)
         create_subscription(self, TaskState, 'task_state', self._on_task_state, EVENT)
+        create_subscription(self, HelpRequest, 'help', self._on_help, LATCHED)
         self._diagnostics = Diagnostics(self, self._robot.name, {'operator': self._health})
         if not self.parameters.lockstep:
             # a device speaks more often than a person changes their mind
@@ -109,7 +118,7 @@ class OperatorNode(Node):
     def _on_status(self, message: EpisodeStatus) -> None:
         recording = message.state == EpisodeStatus.STATE_RECORDING
         if not recording:
-            self._operator, self._episode = None, ''
+            self._operator, self._episode, self._called_at = None, '', None
             self._voice.begin()
         elif message.episode_id != self._episode or self._operator is None:
             if message.task not in ('', self._task.name):
@@ -117,6 +126,7 @@ class OperatorNode(Node):
             self._episode = message.episode_id
             kind = Kind(message.kind)
             self._operator = Operator(self._task, kind, message.seed, self._habits)
+            self._called_at = None
             self._voice.begin()
             self._gate.begin(message.seed)
         self._advance()
@@ -133,6 +143,12 @@ class OperatorNode(Node):
             return
         self._opening_stamp = nanoseconds_of(message.header.stamp)
         self._advance()
+
+    def _on_help(self, message: HelpRequest) -> None:
+        if not message.requested:
+            self._called_at = None
+        elif self._called_at is None:
+            self._called_at = nanoseconds_of(message.header.stamp)
 
     def _on_task_state(self, message: TaskState) -> None:
         self._state = message
@@ -158,7 +174,7 @@ class OperatorNode(Node):
             return
         self._handled = tick
         state = task_state_from(self._state)
-        decision = self._operator.tick(state, self._tools.copy(), self._openings.copy())
+        decision = self._operator.tick(state, self._tools.copy(), self._openings.copy(), self._ticks_since_call(tick))
         if self._stopped:
             # Nobody pushes on under a stop, and it is only reset when nobody does.
             decision = replace(decision, engaged=False, action=hold_action(self._openings.astype(np.float32)))
@@ -175,6 +191,12 @@ class OperatorNode(Node):
             self._voice.mark(self._task.subtasks[index], index, stamp)
         if decision.outcome is not None:
             self._voice.end(decision.outcome, stamp)
+
+    def _ticks_since_call(self, tick: int) -> int | None:
+        """A call counts from the stamp that it was judged from, so it does not matter when it is heard."""
+        if self._called_at is None or self._called_at > tick:
+            return None
+        return round((tick - self._called_at) * 1e-9 * self._robot.policy_rate)
 
     def _speak(self) -> None:
         """In real time: what the hand does now, as a device repeats it."""

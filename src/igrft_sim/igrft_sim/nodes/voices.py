@@ -18,7 +18,7 @@ from igrft.devices.mapping import TeleopConfig, TeleopMapper
 from igrft.ros.messages import seconds_of, teleop_msg
 from igrft.ros.qos import COMMAND, EVENT, create_publisher, create_subscription
 from igrft.types import Outcome, TeleopInput
-from igrft_msgs.msg import GripperCommand, SubtaskMark, Teleop
+from igrft_msgs.msg import GripperCommand, SubtaskMark, Teleop, TeleopEvent
 from igrft_msgs.srv import StopEpisode
 from igrft_sim.operator import Decision
 
@@ -66,6 +66,7 @@ class TopicVoice:
         self._answer: Teleop | None = None
         self._stop: Any = None
         self._teleop = create_publisher(node, Teleop, 'teleop/command', COMMAND)
+        self._events = create_publisher(node, TeleopEvent, 'teleop/event', EVENT)
         self._marks = create_publisher(node, SubtaskMark, 'subtask_mark', EVENT)
         self._stopper = node.create_client(StopEpisode, 'episode/stop')
 
@@ -73,6 +74,10 @@ class TopicVoice:
         self._answer = self._stop = None
 
     def say(self, decision: Decision, stamp: Time) -> None:
+        if decision.dismisses:
+            event = TeleopEvent(device=DEVICE, event='dismiss_help')
+            event.header.stamp, event.header.frame_id = stamp, self._frame
+            self._events.publish(event)
         self._answer = self._message(decision.action, decision.engaged, stamp)
         self._teleop.publish(self._answer)
 
@@ -130,7 +135,7 @@ class HidVoice:
         self._mapper = TeleopMapper(config)
         self._hid = hid
         self._button = {meaning: button for button, meaning in config.buttons.items()}
-        missing = {'gripper', 'take_over', 'mark_subtask', 'success', 'failure'} - self._button.keys()
+        missing = {'gripper', 'take_over', 'mark_subtask', 'success', 'failure', 'dismiss_help'} - self._button.keys()
         if missing:
             raise ValueError(f'{config.device}: no button means {", ".join(sorted(missing))}')
         self._presses: deque[str] = deque()
@@ -146,6 +151,8 @@ class HidVoice:
 
     def say(self, decision: Decision, stamp: Time) -> None:
         self._decision = decision
+        if decision.dismisses:
+            self._presses.append(self._button['dismiss_help'])
 
     def repeat(self) -> None:
         """A device answers no ticks."""

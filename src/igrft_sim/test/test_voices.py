@@ -76,5 +76,5 @@ def test_marks_and_the_label_are_presses_one_after_the_other(voice) -> None:
 
 
 def test_a_mapping_without_the_buttons_is_refused() -> None:
-    with pytest.raises(ValueError, match='no button means failure'):
+    with pytest.raises(ValueError, match='no button means dismiss_help, failure'):
         HidVoice(None, TeleopConfig(device='t', axes={}, buttons={'a': 'success'}), Hid())

@@ -66,7 +66,7 @@ class EpisodeNode(Lifecycle):
         super().__init__('episode_node')
         self.p = declare(self, Parameters)
         self.robot = named('robots', self.p.robot, RobotConfig)
-        named('tasks', self.p.task, TaskConfig)  # a wrong default is told now, not at the first episode
+        self._task = named('tasks', self.p.task, TaskConfig)
         self._last = Result(False, '')
         self._episodes = 0
 
@@ -84,7 +84,7 @@ class EpisodeNode(Lifecycle):
             keep_interrupted=self.p.on_interrupt == 'save',
         )
         self._announcer = qos.create_publisher(self, EpisodeStatus, 'episode/status', qos.LATCHED)
-        self.manager = EpisodeManager(config, self.robot, lambda n: named('tasks', n, TaskConfig), self)
+        self.manager = EpisodeManager(config, self.robot, self._load_task, self)
         self._wake = self.create_guard_condition(self._tick)
         self._reset = ResetClient(self, lambda *answer: self.manager.reset_done(*answer, time.monotonic()))
         self._recorded_topics = RawSubscriptions(self, self.manager.topics, self._on_message, self.p.reliable)
@@ -151,6 +151,10 @@ class EpisodeNode(Lifecycle):
 
     def _on_message(self, index: int, data: bytes, sequence: int) -> None:
         self.manager.message(index, data, sequence, time.monotonic(), self._now())
+
+    def _load_task(self, name: str) -> TaskConfig:
+        """A task by its name or path; the node's own may be a file that is not among the shipped ones."""
+        return self._task if name in (self.p.task, self._task.name) else named('tasks', name, TaskConfig)
 
     def _tick(self) -> None:
         self._reset.poll()

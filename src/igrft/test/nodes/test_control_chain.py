@@ -404,7 +404,7 @@ def test_a_call_for_help_stops_the_arm_until_somebody_comes(rig_of, tmp_path) ->
         def answered(disagreement: float) -> None:
             requests = rig.received['policy/request']
             if requests:
-                chunk = rig.chunk(0.1, requests.pop().stamp)
+                chunk = rig.chunk(0.1, requests.pop().header.stamp)
                 chunk.disagreement, chunk.value = disagreement, float('nan')
                 rig.publish('policy/action_chunk', chunk)
 

@@ -60,6 +60,7 @@ class SafetyNode(Node):
         self._handled: Time | None = None
         self._verdict: Verdict = self.filter.halt(text='no command yet')
         self._last_output = -np.inf
+        self._driver = Source.HOLD
         self._recording = False
         self._commands = Rate()
 
@@ -152,6 +153,11 @@ class SafetyNode(Node):
     def _answer(self, message: Command, positions: np.ndarray | None, dt: float) -> None:
         command = messages.command_from(message)
         verdict = self.filter.filter(command.action, positions, dt)
+        lost = self._driver is Source.HUMAN and command.source is Source.HOLD and not self.parameters.lockstep
+        self._driver = command.source
+        if lost and verdict.state in (State.OK, State.LIMITED):
+            # He let go in motion, or his device, its node or the network is gone: that is a stop, not a ramp.
+            verdict = self.filter.halt(State.OK, "the operator's input ended")
         source = Source.HOLD if verdict.state in (State.INVALID, State.E_STOP) else command.source
         self._publish(verdict, replace(command, action=verdict.action, source=source), message.header.stamp)
         if verdict.state is State.INVALID:

@@ -301,8 +301,10 @@ def test_every_way_to_stop_and_the_one_way_back(rig_of) -> None:
     rig.clear()
     rig.until(lambda: sum(t.twist.linear.x == pytest.approx(-0.2) for t in rig.twists()) > 20, 'twists go on')
     assert not any(m.mode == Intervention.MODE_AUTONOMOUS for m in rig.received['intervention'])
+    rig.clear()
     rig.teleop.header.frame_id = 'tool0'
     rig.until(rig.stands, 'a twist in another frame moves nothing')
+    assert {round(t.twist.linear.x, 3) for t in rig.twists()} <= {-0.2, 0.0}, 'a stop, not a ramp'
     rig.teleop.header.frame_id = 'base_link'
     lies.cancel()
 

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from igrft.config import as_dict, parse
 from igrft.method.awr import AwrLoss, weighted_loss
-from igrft.method.real_time_chunking import Committed
 from igrft.policies.normalisation import Normalisation
 from igrft.policies.pretrained import PretrainedTrunk, named_trunk
 from igrft.policies.protocol import Batch, Inputs, Policy, PolicySpec
+from igrft.policies.real_time_chunking import Committed
 from igrft.policies.text import TextEncoder
 from igrft.policies.trunk import TrunkConfig
 from igrft.types import Float32

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from igrft.method import awr, flow_matching
-from igrft.method.real_time_chunking import Committed, guided, soft_mask
 from igrft.policies.protocol import Batch, Inputs, Policy
+from igrft.policies.real_time_chunking import Committed, guided, soft_mask
 from igrft.types import Float32
 
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from igrft.method.awr import AwrLoss
-from igrft.method.real_time_chunking import Committed, continued
 from igrft.policies.normalisation import Normalisation
+from igrft.policies.real_time_chunking import Committed, continued
 from igrft.types import ARM_ACTION_DIM, Float32
 
 

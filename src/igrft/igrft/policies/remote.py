@@ -14,10 +14,10 @@ from websockets.sync.client import ClientConnection, connect
 
 from igrft import __version__
 from igrft.config import ConfigError, parse
-from igrft.method.real_time_chunking import Committed
 from igrft.method.temperature import TemperatureConfig
 from igrft.policies import wire
 from igrft.policies.protocol import PolicyError, PolicySpec
+from igrft.policies.real_time_chunking import Committed
 from igrft.types import ActionChunk, Observation
 
 

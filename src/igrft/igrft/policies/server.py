@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from igrft.method.real_time_chunking import Committed
 from igrft.policies.protocol import PolicySpec
+from igrft.policies.real_time_chunking import Committed
 from igrft.policies.serving import Actor
 from igrft.types import ActionChunk, Observation
 

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from igrft.method.critic import Critic
-from igrft.method.real_time_chunking import Committed
 from igrft.method.temperature import TemperatureConfig, temperature
 from igrft.policies.disagreement import disagreement
 from igrft.policies.images import to_policy_size
 from igrft.policies.protocol import Inputs, Policy, PolicyError, PolicySpec
+from igrft.policies.real_time_chunking import Committed
 from igrft.types import ARM_ACTION_DIM, ActionChunk, Observation
 
 

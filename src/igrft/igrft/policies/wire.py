@@ -25,8 +25,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from igrft.config import as_dict, parse
-from igrft.method.real_time_chunking import Committed
 from igrft.method.temperature import TemperatureConfig
+from igrft.policies.real_time_chunking import Committed
 from igrft.types import ActionChunk, Observation
 
 PROTOCOL = 1

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from igrft.bench.latency import SPEC, TwoWays
 from igrft.method.flow_matching import integrate
-from igrft.method.real_time_chunking import Committed, continued, guidance_weight, guided, soft_mask
 from igrft.policies.protocol import Inputs
+from igrft.policies.real_time_chunking import Committed, continued, guidance_weight, guided, soft_mask
 from igrft.policies.serving import committed
 from igrft.types import ActionChunk
 

@@ -259,6 +259,9 @@ def test_silence_halts_the_arm(arm) -> None:
     arm.action = None
     arm.until(lambda: arm.safety[-1].state == SafetyStatus.STATE_STALE, 'stale')
     arm.until(arm.quiet, 'no more targets')
+    height = arm.position()[2]
+    arm.until(arm.quiet, 'still none')
+    assert arm.position()[2] == pytest.approx(height, abs=1e-3), 'it stands where it was halted'
 
 
 def test_a_collision_slows_then_halts_and_is_told(arm) -> None:
@@ -272,7 +275,7 @@ def test_a_collision_slows_then_halts_and_is_told(arm) -> None:
     )
     arm.set('servo_node', collision_scale=1.0)
     arm.told(ServoCode.NO_WARNING, DiagnosticStatus.OK)
-    arm.moves('the arm goes on')
+    assert arm.moves('the arm goes on')[2] > 0
 
 
 def test_a_singularity_slows_then_halts_then_lets_go(arm) -> None:
@@ -327,7 +330,8 @@ def test_a_servo_that_dies_is_told_and_one_that_comes_back_is_used(arm) -> None:
     arm.until(lambda: 'not there' in arm.safety[-1].text, 'gone, says the safety node')
     arm.start('igrft_sim.nodes.fake_moveit_servo_node')
     arm.drive(*UP)
-    arm.moves('the arm goes up')
+    assert arm.moves('the arm goes up')[2] > 0
+    assert arm.code() == ServoCode.NO_WARNING
 
 
 def test_the_gripper_closes_on_an_object_and_opens(arm) -> None:
@@ -343,6 +347,8 @@ def test_the_gripper_closes_on_an_object_and_opens(arm) -> None:
     arm.until(lambda: arm.component('gripper_node: gripper').level == DiagnosticStatus.ERROR, 'a refused goal')
     arm.set('fake_driver_node', refuse_goals=False)
     arm.until(lambda: opening() == pytest.approx(1.0, abs=0.01), 'open again')
+    arm.until(lambda: arm.component('gripper_node: gripper').level == DiagnosticStatus.OK, 'well again')
+    assert 'holds something' not in arm.component('gripper_node: gripper').message
 
 
 def test_a_joint_bound_is_told_and_left_again(arm) -> None:
@@ -352,6 +358,7 @@ def test_a_joint_bound_is_told_and_left_again(arm) -> None:
     arm.drive(0.0, 0.0, 0.0, 0.0, 0.0, -turn, 1.0)
     arm.told(ServoCode.NO_WARNING, DiagnosticStatus.OK)
     arm.until(lambda: abs(arm.joints[-1].position[6] - ROBOT.poses['home'][6]) < 0.1, 'back')
+    assert arm.code() == ServoCode.NO_WARNING
 
 
 def test_a_lost_driver_stops_the_arm(arm) -> None:
@@ -359,6 +366,7 @@ def test_a_lost_driver_stops_the_arm(arm) -> None:
     arm.drive(*UP)
     arm.kill('fake_driver_node')
     arm.until(lambda: arm.safety[-1].state == SafetyStatus.STATE_INVALID, 'commands are refused')
+    assert 'the tool position is not known' in arm.safety[-1].text
     arm.until(
         lambda: 'is its driver running' in arm.component('robot_state_node: state').message, 'the state node says why'
     )

@@ -298,6 +298,7 @@ def test_health_shows_the_worst_first_and_counts_it_on_every_page(page, bridge: 
     says(page, '#health-word', 'One needs a look')
     says(page, '#components section:first-child', 'no picture')
     says(page, '#components section:first-child', 'rate [Hz]')
+    assert 'no picture' not in page.inner_text('#components section:last-child'), 'what is well comes last'
     bridge.components = bridge.components[1:]
     says(page, '#health-word', 'All is well')
 
@@ -335,8 +336,10 @@ def test_a_lost_console_is_told_and_found_again(browser, bridge: FakeBridge, lib
 
 
 def test_a_silent_safety_node_is_an_alarm(page, bridge: FakeBridge):
+    assert not page.is_visible('#banner')
     bridge.now = replace(IDLE, safety=SafetyState(state='ok', text='ok', silent=True))
     says(page, '#banner', 'The safety node is silent. Use the hardware stop.')
+    assert page.is_visible('#banner')
 
 
 @pytest.mark.parametrize(('width', 'height'), [(1440, 900), (1024, 768), (820, 1180), (390, 844)])

@@ -93,4 +93,3 @@ async def _label(bridge: Bridge, library: Library, body: Label) -> str:
         if not body.episode_id:
             raise
         return library.relabel(body.episode_id, body.outcome)
-

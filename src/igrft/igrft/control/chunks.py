@@ -53,7 +53,6 @@ class ChunkExecutor:
         self.taken = 0
         self._chunk: ActionChunk | None = None
         self._previous: ActionChunk | None = None
-        self._first_index = 0
         self._adopted = -math.inf
         self._not_before = -math.inf
         self._requested: float | None = None
@@ -78,7 +77,6 @@ class ChunkExecutor:
         self.taken += 1
         self._previous = self._chunk
         self._chunk = chunk
-        self._first_index = self._index(chunk, now)
         self._adopted = now
         self._requested = None
         return ''
@@ -96,10 +94,11 @@ class ChunkExecutor:
 
     def due(self, now: float) -> bool:
         """A fresh chunk is needed for this very instant: none runs, it ran out, or enough of it was executed."""
-        if self._chunk is None:
+        chunk = self._chunk
+        if chunk is None or self._index(chunk, now) >= len(chunk.actions):
             return True
-        index = self._index(self._chunk, now)
-        return index >= len(self._chunk.actions) or index - self._first_index >= self.config.replan_steps
+        # Counted from when it took over: what inference had consumed of it by then was not executed.
+        return now - self._adopted >= self.config.replan_steps * chunk.dt - TOLERANCE
 
     def request(self, now: float) -> bool:
         """Whether to ask for a fresh chunk now; remembers that it was asked for."""

@@ -55,4 +55,3 @@ class TrainingCommands:
     async def serve(self, checkpoint: str) -> str:
         answer: Any = await call(self._load, LoadCheckpoint.Request(path=checkpoint), LOAD_TIMEOUT)
         return f'serving {answer.id}'
-

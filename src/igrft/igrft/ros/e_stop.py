@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from rclpy.node import Node
+from rclpy.serialization import deserialize_message
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
@@ -45,13 +47,13 @@ class EmergencyStop:
         self._safety = safety
         self._on_stop = on_stop
         self._on_reset = on_reset
-        self._pushing: dict[str, float] = {}
+        self._inputs: deque[tuple[float, bytes]] = deque()
         # A stop must be heard from everyone: a volatile publisher does not match a latched subscription, and
         # a volatile subscription does not hear what was latched before it came.
         for profile in (qos.LATCHED, qos.EVENT):
             qos.create_subscription(node, Bool, 'e_stop', self._on_topic, profile)
         qos.create_subscription(node, TeleopEvent, 'teleop/event', self._on_event, qos.EVENT)
-        qos.create_subscription(node, Teleop, 'teleop/command', self._on_teleop, qos.COMMAND)
+        qos.create_subscription(node, Teleop, 'teleop/command', self._on_teleop, qos.COMMAND, raw=True)
         node.create_service(Trigger, '~/e_stop', self._on_stop_service)
         node.create_service(Trigger, '~/e_stop_reset', self._on_service)
         self._heartbeats = Heartbeats(node, heartbeats, self._set) if heartbeats else None
@@ -68,14 +70,12 @@ class EmergencyStop:
         if message.event == 'e_stop':
             self._press(f'{message.device} button')
 
-    def _on_teleop(self, message: Teleop) -> None:
-        """Who pushes is remembered: a stop that is reset under a pushed cap would let the arm jump."""
-        action = np.frombuffer(message.action, np.float32)
-        moves = action.size % ARM_ACTION_DIM == 0 and bool(np.any(twists_of(action) != 0.0))
-        if message.connected and (message.engaged or moves):
-            self._pushing[message.device] = time.monotonic()
-        else:
-            self._pushing.pop(message.device, None)
+    def _on_teleop(self, message: bytes) -> None:
+        """What was said lately is kept as bytes: only a reset wants to know who pushes."""
+        now = time.monotonic()
+        self._inputs.append((now, message))
+        while now - self._inputs[0][0] >= INPUT_HOLDS:
+            self._inputs.popleft()
 
     def _press(self, cause: str) -> None:
         """A press has no release of its own: it latches and does not stay asserted."""
@@ -103,7 +103,12 @@ class EmergencyStop:
         return response
 
     def _pushed(self) -> str:
-        for device, when in self._pushing.items():
-            if time.monotonic() - when < INPUT_HOLDS:
-                return f"'{device or 'a device'}' asks for motion; let go of the input first"
+        """A stop that is reset under a pushed cap would let the arm jump."""
+        now = time.monotonic()
+        recent = (deserialize_message(content, Teleop) for when, content in self._inputs if now - when < INPUT_HOLDS)
+        for message in {message.device: message for message in recent}.values():
+            action = np.frombuffer(message.action, np.float32)
+            moves = action.size % ARM_ACTION_DIM == 0 and bool(np.any(twists_of(action) != 0.0))
+            if message.connected and (message.engaged or moves):
+                return f"'{message.device or 'a device'}' asks for motion; let go of the input first"
         return ''

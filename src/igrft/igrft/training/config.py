@@ -33,6 +33,8 @@ class StageConfig:
     weights: StepWeightConfig = StepWeightConfig()
     anchor: float = 0.0
     """κ of the proximal anchor to the SFT policy"""
+    anew: bool = False
+    """True: the policy begins where SFT began, not with the parent's weights; the critic goes on"""
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.critic_steps < 0:
@@ -46,6 +48,8 @@ class StageConfig:
             raise ValueError('a share of mix is negative')
         if self.anchor < 0:
             raise ValueError('anchor must not be negative')
+        if self.anew and self.anchor:
+            raise ValueError('a policy that begins anew is not held to the SFT policy; set anchor to 0')
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,11 +91,12 @@ def checkpoint_id(request: StageRequest, config: TrainingConfig, episodes: Itera
         for k, v in as_dict(config).items()
         if k not in ('sft', 'offline_rl', 'hil', 'threads', 'device', 'log_every', 'checkpoint_every')
     }
+    begins_new = request.parent is None or config.stage(request.stage).anew
     content = {
         'stage': request.stage,
         'round': request.round,
         'task': request.task,
-        'policy': registry.settings(request.policy, request.policy_overrides) if request.parent is None else '',
+        'policy': registry.settings(request.policy, request.policy_overrides) if begins_new else '',
         'parent': request.parent.name if request.parent else '',
         'settings': as_dict(config.stage(request.stage)),
         'common': common,
@@ -156,9 +157,8 @@ class StageRun:
         if finished.is_dir():
             return checkpoints.load(finished, self.request.spec)
         torch.set_num_threads(self.config.threads)
-        torch.manual_seed(self.config.seed)
         parent = self._parent()
-        policy = (parent.policy if parent else self._fresh()).to(device_named(self.config.device))
+        policy = self._first_policy(parent).to(device_named(self.config.device))
         before = self.stage.weights.before_takeover
         dataset = Dataset.build(episodes, policy, self.request.task, before, self._features)
         if parent is None:
@@ -190,12 +190,25 @@ class StageRun:
         state.remove()
         return result
 
-    def _fresh(self) -> Policy:
-        if self.request.stage != 'sft':
+    def _first_policy(self, parent: Checkpoint | None) -> Policy:
+        """What the stage begins with: the parent's, or a new one in its scale."""
+        request = self.request
+        if parent is not None and not self.stage.anew:
+            return parent.policy
+        if parent is None and request.stage != 'sft':
             raise CheckpointError(
-                f'{self.request.stage} starts from a checkpoint; train sft first, or name initial_checkpoint'
+                f'{request.stage} starts from a checkpoint; train sft first, or name initial_checkpoint'
             )
-        return registry.create(self.request.policy, overrides=self.request.policy_overrides, **self.request.spec)
+        torch.manual_seed(self.config.seed)
+        policy = registry.create(request.policy, overrides=request.policy_overrides, **request.spec)
+        if parent is not None:
+            if registry.describe(policy) != registry.describe(parent.policy):
+                raise CheckpointError(
+                    f"{request.stage}.anew begins with policy '{request.policy}', but {parent.id} is another; "
+                    'name the policy that it was trained as'
+                )
+            policy.normalisation.load_state_dict(parent.policy.normalisation.state_dict())
+        return policy
 
     def _parent(self) -> Checkpoint | None:
         return checkpoints.load(self.request.parent, self.request.spec) if self.request.parent else None

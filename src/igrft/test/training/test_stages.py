@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from igrft.config import as_dict, parse
+from igrft.policies import registry
 from igrft.training import checkpoint as checkpoints
 from igrft.training.checkpoint import CheckpointError
 from igrft.training.config import StageConfig, TrainingConfig
@@ -137,6 +138,36 @@ def test_rl_needs_a_checkpoint(
 ) -> None:
     with pytest.raises(CheckpointError, match='train sft first'):
         StageRun(replace(request_sft, stage='offline_rl'), config).run(episodes)
+
+
+def test_a_stage_begun_anew_forgets_what_the_parent_learned(
+    request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode]
+) -> None:
+    parent = StageRun(request_sft, config).run(episodes)
+    torch.manual_seed(config.seed)
+    first = registry.create(request_sft.policy, overrides=request_sft.policy_overrides, **request_sft.spec)
+    apart = {}
+    for anew in (False, True):
+        hil = replace(config.hil, anew=anew, anchor=0.0, learning_rate=1e-7)
+        request = replace(request_sft, stage='hil', round=1, parent=parent.path)
+        begun = StageRun(request, replace(config, hil=hil)).run(episodes)
+        assert begun.lineage == (parent.id,)
+        assert_same(parent.policy.normalisation.state_dict(), begun.policy.normalisation.state_dict())
+        found = weights(begun.path)['leave.1.weight']
+        sources = {'parent': weights(parent.path)['leave.1.weight'], 'first': first.state_dict()['leave.1.weight']}
+        apart[anew] = {name: float((found - source).abs().max()) for name, source in sources.items()}
+    assert apart[False]['parent'] < 1e-6 < apart[False]['first']
+    assert apart[True]['first'] < 1e-6 < apart[True]['parent']
+
+
+def test_beginning_anew_needs_the_policy_that_the_parent_is(
+    request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode]
+) -> None:
+    parent = StageRun(request_sft, config).run(episodes)
+    config = replace(config, hil=replace(config.hil, anew=True, anchor=0.0))
+    other = replace(request_sft, stage='hil', parent=parent.path, policy_overrides=())
+    with pytest.raises(CheckpointError, match='name the policy that it was trained as'):
+        StageRun(other, config).run(episodes)
 
 
 def test_damage_and_misfit_are_refused_by_file_and_field(

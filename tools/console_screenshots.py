@@ -29,11 +29,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / 'src/igrft/test/console'))
 
 import chromium  # noqa: E402
+from chromium import LIVE  # noqa: E402
 
 PATIENCE = 240_000
 """[ms] for a whole graph to start, or an episode to come to the moment that is pictured."""
 THEMES = ('light', 'dark')
-LIVE = "() => document.querySelector('#link').dataset.link === 'live'"
 PICTURED = "() => [...document.querySelectorAll('#cameras .stale')].every((word) => word.hidden)"
 BUSY = """() => [...document.querySelectorAll('#cameras .stale')].every((word) => word.hidden)
   && document.querySelector('#episode-state').dataset.state === 'recording'

@@ -56,7 +56,7 @@ class MethodConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepConfig:
-    """Among what SFT is chosen, on validation seeds."""
+    """Among what SFT is chosen, and at which temperature every method is served, on validation seeds."""
 
     steps: tuple[int, ...] = ()
     """gradient steps"""

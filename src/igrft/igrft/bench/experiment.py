@@ -78,6 +78,8 @@ class Experiment:
         begin = time.monotonic()
         try:
             final = self.train()
+            if not self.method.sft_sweep:
+                self._choose_temperature(final)
             rows = self._evaluate(final)
         finally:
             self.pool.close()
@@ -164,18 +166,31 @@ class Experiment:
         for steps in sweep.steps or (self.shared.sft.steps,):
             candidate = self._stage('sft', data, None, config=with_steps(self.shared, steps))
             for temperature in sweep.temperatures:
-                seeds = self.job.seeds(VALIDATION, sweep.episodes)
-                with self._timed('evaluation'):
-                    found = score(self.trials.run(self.agent(candidate), seeds, temperature))
+                quality, found = self._validated(candidate, temperature)
                 choice = {'steps': steps, 'temperature': temperature, **found}
                 tried.append(choice)
-                quality = found['successes'] + 1e-3 * found['progress']  # progress only decides between equals
                 if best is None or quality > best[0]:
                     best = quality, candidate, choice
         assert best is not None
         self.tally.chosen = best[2] | {'of': tried}
         self.temperature = best[2]['temperature']
         return best[1]
+
+    def _choose_temperature(self, checkpoint: Checkpoint) -> None:
+        """𝒯(s) is what one explores with; what serves best is found as it is found for SFT, on the same seeds."""
+        others = [temperature for temperature in self.profile.sweep.temperatures if temperature != 1.0]
+        tried = {temperature: self._validated(checkpoint, temperature) for temperature in (None, *others) if others}
+        if tried:
+            self.temperature = max(tried, key=lambda temperature: tried[temperature][0])
+            of = [{'temperature': temperature, **found} for temperature, (_, found) in tried.items()]
+            self.tally.chosen = {'temperature': self.temperature, 'of': of}
+
+    def _validated(self, checkpoint: Checkpoint, temperature: float | None) -> tuple[float, dict[str, Any]]:
+        """How good a checkpoint is on the seeds for choosing, and its score there."""
+        seeds = self.job.seeds(VALIDATION, self.profile.sweep.episodes)
+        with self._timed('evaluation'):
+            found = score(self.trials.run(self.agent(checkpoint), seeds, temperature))
+        return found['successes'] + 1e-3 * found['progress'], found  # progress only decides between equals
 
     def _steps_after_sft(self, method: str) -> int:
         other = named('methods', method, MethodConfig)

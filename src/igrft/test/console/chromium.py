@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Chromium for Playwright: the system's, else Playwright's own."""
+"""A Chromium for Playwright, the system's, else Playwright's own; and what one reads on a page of the console."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
 INSTALL = '`./run tools/browser.sh` installs it'
+LIVE = "() => document.querySelector('#link').dataset.link === 'live'"
+"""Whether a page of the console hears the robot."""
 OPTIONS = ['--disable-gpu', '--disable-dev-shm-usage', '--autoplay-policy=no-user-gesture-required']
 
 
@@ -42,3 +44,11 @@ def launched(playwright: Any) -> Iterator[Any]:
         yield browser
     finally:
         browser.close()
+
+
+def says(page: Any, selector: str, text: str) -> None:
+    """Waits until an element says something."""
+    page.wait_for_function(
+        '([selector, text]) => document.querySelector(selector)?.innerText.toLowerCase().includes(text.toLowerCase())',
+        arg=[selector, text],
+    )

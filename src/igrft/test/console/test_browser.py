@@ -11,6 +11,7 @@ from typing import Any
 
 import chromium
 import pytest
+from chromium import LIVE, says
 from fake_bridge import IDLE, RECORDING, FakeBridge, FakeRecords, episode_samples
 
 from igrft.console.bridge import RefusedError, UnavailableError
@@ -20,7 +21,6 @@ from igrft.console.state import Component, DriverState, HelpState, SafetyState
 from igrft.episodes.catalog import iterate
 
 pytestmark = pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missing())
-LIVE = "() => document.querySelector('#link').dataset.link === 'live'"
 PATIENCE = 20_000
 """[ms] until what should be seen is given up"""
 
@@ -58,14 +58,6 @@ def page(browser: Any, server: ConsoleServer) -> Iterator[Any]:
     yield tab
     assert tab.errors == []
     tab.context.close()
-
-
-def says(page: Any, selector: str, text: str) -> None:
-    """Waits until an element says something."""
-    page.wait_for_function(
-        '([selector, text]) => document.querySelector(selector)?.innerText.toLowerCase().includes(text.toLowerCase())',
-        arg=[selector, text],
-    )
 
 
 def test_shows_the_whole_state(page, bridge: FakeBridge):

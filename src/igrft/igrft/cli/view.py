@@ -12,7 +12,7 @@ from igrft.console.pictures import jpeg
 from igrft.episodes.replay import Replay
 from igrft.types import ARM_ACTION_DIM
 
-INSTALL = 'Rerun is not installed; `./run pip install -r tools/extras/rerun.txt`, or igrft[rerun] from PyPI'
+INSTALL = 'Rerun is not installed; `./run pip install -r tools/extras/rerun.txt`'
 TIMELINE = 'episode'
 """[s] from the episode's begin"""
 TWIST = ('vx', 'vy', 'vz', 'wx', 'wy', 'wz', 'gripper')

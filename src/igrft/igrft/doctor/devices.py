@@ -20,7 +20,7 @@ def check_gpu(dev: Path = Path('/dev'), torch_version: str | None = None) -> Ite
     try:
         version = metadata.version('torch') if torch_version is None else torch_version
     except metadata.PackageNotFoundError:
-        yield error('gpu', 'torch', 'it is not installed', "pip install 'igrft[train]'")
+        yield error('gpu', 'torch', 'it is not installed', "pip install './src/igrft[train]'")
         return
     cards = sorted(path.name for path in dev.glob('nvidia[0-9]*')) + (['kfd'] if (dev / 'kfd').exists() else [])
     if not cards:

@@ -59,7 +59,7 @@ class Raft:
             from torchvision.models.optical_flow import raft_small
         except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision that was built for another torch
             raise FlowError(
-                f"flow: raft needs torch and torchvision that fit each other: pip install 'igrft[flow]' ({error}); "
+                f"flow: raft needs torch and torchvision that fit each other: pip install './src/igrft[flow]' ({error}); "
                 'flow: dis needs neither'
             ) from error
         if not weights.is_file():

@@ -73,7 +73,7 @@ def _mesh(path: Path) -> tuple[Float64, npt.NDArray[np.int32]]:
     try:
         import trimesh
     except ImportError as error:
-        raise UrdfError(f"{path}: reading a mesh needs trimesh: pip install 'igrft[meshes]'") from error
+        raise UrdfError(f"{path}: reading a mesh needs trimesh: pip install './src/igrft[meshes]'") from error
     try:
         mesh = trimesh.load_mesh(path, process=False, skip_materials=True)
     except Exception as error:  # its readers raise whatever their parsers raise

@@ -129,9 +129,9 @@ def test_a_round_of_corrections_from_the_page(page: Any, collecting: subprocess.
     assert errors == []
 
     first, second = (episode.meta for episode in iterate(tmp_path / 'data'))
-    assert (first.kind, first.outcome, first.labelled_by) == (Kind.CORRECTION, Outcome.SUCCESS, 'console')
+    assert (first.kind, first.outcome, first.labelled_by) == (Kind.CORRECTION, Outcome.SUCCESS, 'operator')
     assert len(first.interventions) == 1
     assert {'policy', 'human'} <= {span.source for span in first.sources}
     assert 'console' in {subtask.annotator for subtask in first.subtasks}
-    assert (second.outcome, second.labelled_by, len(second.interventions)) == (Outcome.FAILURE, 'console', 0)
+    assert (second.outcome, second.labelled_by, len(second.interventions)) == (Outcome.FAILURE, 'operator', 0)
     assert 'hold' in {span.source for span in second.sources}

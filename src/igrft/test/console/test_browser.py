@@ -354,3 +354,19 @@ def test_nothing_overflows_and_stop_is_in_sight(
         assert top >= 0 and bottom <= height, f'{page}: also at the end of the page'
         assert tall >= (100 if page == 'drive' or width < 860 else 70)
     tab.context.close()
+
+
+@pytest.mark.parametrize(('width', 'height'), [(1440, 900), (1280, 800), (1024, 768), (820, 1180)])
+def test_who_drives_by_the_pad_sees_the_cameras(
+    browser, server: ConsoleServer, bridge: FakeBridge, width: int, height: int
+):
+    bridge.now = replace(RECORDING, pad=True)
+    tab = opened(browser, server.url, width, height)
+    tab.wait_for_selector('#pad-lift')
+    tab.wait_for_selector('.camera')
+    low, high = tab.evaluate(
+        "() => ['#pad-move', '#pad-lift', '.camera'].map((s) => document.querySelector(s).getBoundingClientRect())"
+        '.reduce(([low, high], b) => [Math.max(low, b.bottom), Math.min(high, b.top)], [0, 1e9])'
+    )
+    assert 0 <= high and low <= height
+    tab.context.close()

@@ -24,7 +24,7 @@ class StepWeightConfig:
 
     advantage: WeightConfig = WeightConfig()
     demonstrations_by_advantage: bool = False
-    """False: a demonstrated step counts 1. True: exp(Â / β) like every other"""
+    """False: a demonstrated step counts 1. True: exp(Â / β), normalised together with the policy's steps"""
     human: float = 1.0
     """weight of a human's step in a rollout: a demonstration where the policy needed one"""
     successes_only: bool = False
@@ -81,12 +81,10 @@ def step_weights(
         if succeeded is None:
             raise ValueError('successes_only needs to know which steps are of episodes that succeeded')
         policy &= succeeded
-    weights[policy] = advantage_weights(advantage[policy], config.advantage)
+    weights[demonstration] = 1.0
+    weighed = policy | demonstration if config.demonstrations_by_advantage else policy
+    weights[weighed] = advantage_weights(advantage[weighed], config.advantage)
     weights[human] = config.human
-    if config.demonstrations_by_advantage:
-        weights[demonstration] = advantage_weights(advantage[demonstration], config.advantage)
-    else:
-        weights[demonstration] = 1.0
     return weights
 
 

@@ -106,6 +106,15 @@ def test_demonstrations_count_one_unless_told_otherwise() -> None:
     assert bool((weighted[1:] > weighted[:-1]).all())
 
 
+def test_demonstrations_and_rollouts_are_weighed_against_each_other() -> None:
+    source = torch.tensor([H, H, P, P])
+    shown, none = source == H, torch.zeros(4, dtype=torch.bool)
+    advantage = torch.tensor([1.0, 2.0, 0.0, 1.0])
+    weights = step_weights(advantage, source, shown, none, StepWeightConfig(demonstrations_by_advantage=True))
+    assert float(weights[0]) == float(weights[3]), 'the same advantage is the same weight, whoever drove'
+    assert float(weights[2]) < float(weights[0]) < float(weights[1])
+
+
 def test_the_loss_is_plain_flow_matching_for_unit_weights() -> None:
     velocity, target = torch.randn(4, 3, 7), torch.randn(4, 3, 7)
     mask = torch.ones(4, 3, dtype=torch.bool)

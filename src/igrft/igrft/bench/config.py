@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from igrft.config import as_dict, named
 from igrft.method.temperature import TemperatureConfig
+from igrft.reward.hybrid import HybridConfig
+from igrft.training.config import TrainingConfig
 
 SPAN = 100_000
 """Seeds of one repetition; within it the ranges below, which never meet."""
@@ -140,3 +144,16 @@ class Job:
         """``count`` environment seeds for a use (``DEMONSTRATIONS``, …)."""
         first = self.seed * SPAN + use
         return range(first, first + count)
+
+
+def constants(profile: ProfileConfig, method: MethodConfig) -> dict[str, Any]:
+    """The training's and the reward's constants that a method's result depends on, as plain data."""
+    training = as_dict(
+        named('training', profile.training, TrainingConfig, (*profile.training_overrides, *method.training))
+    )
+    unused = {'offline_rl': not method.offline_rl, 'hil': not method.rounds}
+    if not method.sft_extra:
+        training = {name: value for name, value in training.items() if not unused.get(name)}
+    reward = as_dict(named('reward', profile.reward, HybridConfig, method.reward))
+    plain: dict[str, Any] = json.loads(json.dumps({'training': training, 'reward': reward}))
+    return plain

@@ -17,7 +17,17 @@ import numpy as np
 import torch
 
 from igrft.bench import record as records
-from igrft.bench.config import CURVE, DEMONSTRATIONS, ROLLOUTS, ROUNDS, VALIDATION, Job, MethodConfig, ProfileConfig
+from igrft.bench.config import (
+    CURVE,
+    DEMONSTRATIONS,
+    ROLLOUTS,
+    ROUNDS,
+    VALIDATION,
+    Job,
+    MethodConfig,
+    ProfileConfig,
+    constants,
+)
 from igrft.bench.record import Record
 from igrft.bench.rollouts import Plan, Rollouts, interventions_of
 from igrft.bench.trials import Trials, score
@@ -92,6 +102,7 @@ class Experiment:
             'checkpoint': final.id,
             'method': as_dict(self.method),
             'profile': as_dict(self.profile),
+            'constants': constants(self.profile, self.method),
         }
 
     # Data ---------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from igrft.bench.config import Job, MethodConfig, ProfileConfig
+from igrft.bench.config import Job, MethodConfig, ProfileConfig, constants
 from igrft.bench.figures import Point, curves
 from igrft.bench.runner import write_json
 from igrft.bench.tables import Cells, Row, efficiency_table, points_of, subtask_table, table
@@ -33,8 +33,10 @@ def restore(jobs: Sequence[Job], folder: Path, profile: ProfileConfig) -> list[s
         cell = known.get(job.name)
         if cell is None or job.result.is_file():
             continue
-        method = as_dict(named('methods', job.method, MethodConfig))
-        if comparable(cell['profile']) == wanted and cell['method'] == json.loads(json.dumps(method)):
+        method = named('methods', job.method, MethodConfig)
+        used = constants(profile, method)
+        same = comparable(cell['profile']) == wanted and cell['method'] == json.loads(json.dumps(as_dict(method)))
+        if same and cell.get('constants', used) == used:
             write_json(job.result, cell)
         else:
             refused.append(f'{job.name} in {path} was made with another configuration')

@@ -59,8 +59,8 @@ class Raft:
             from torchvision.models.optical_flow import raft_small
         except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision that was built for another torch
             raise FlowError(
-                f"flow: raft needs torch and torchvision that fit each other: pip install './src/igrft[flow]' ({error}); "
-                'flow: dis needs neither'
+                'flow: raft needs torch and torchvision that fit each other: '
+                f"pip install './src/igrft[flow]' ({error}); flow: dis needs neither"
             ) from error
         if not weights.is_file():
             raise FlowError(

@@ -130,7 +130,8 @@ class LerobotPolicy(VlaPolicy):
             return cls._import()
         except ImportError as error:
             raise PolicyError(
-                f"policy '{cls.name}' needs LeRobot: pip install './src/igrft[lerobot]' with Python 3.12 or newer ({error})"
+                f"policy '{cls.name}' needs LeRobot: pip install './src/igrft[lerobot]' "
+                f'with Python 3.12 or newer ({error})'
             ) from error
 
     @classmethod

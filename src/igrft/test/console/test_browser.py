@@ -368,5 +368,5 @@ def test_who_drives_by_the_pad_sees_the_cameras(
         "() => ['#pad-move', '#pad-lift', '.camera'].map((s) => document.querySelector(s).getBoundingClientRect())"
         '.reduce(([low, high], b) => [Math.max(low, b.bottom), Math.min(high, b.top)], [0, 1e9])'
     )
-    assert 0 <= high and low <= height
+    assert high >= 0 and low <= height
     tab.context.close()

@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT / 'src/igrft/test/console'))
 import chromium  # noqa: E402
 from chromium import LIVE  # noqa: E402
 
-PATIENCE = 240_000
+PATIENCE = 120_000
 """[ms] for a whole graph to start, or an episode to come to the moment that is pictured."""
 THEMES = ('light', 'dark')
 PICTURED = "() => [...document.querySelectorAll('#cameras .stale')].every((word) => word.hidden)"
@@ -145,11 +145,13 @@ def main() -> None:
         playwright = stack.enter_context(sync_playwright())
         browser = stack.enter_context(chromium.launched(playwright))
 
+        clock = f'use_sim_time:={str(float(arguments.rtf) != 1).lower()}'  # in real time there is no clock topic
+
         def console(*parameters: str) -> str:
             words = [word for parameter in parameters for word in ('-p', parameter)]
             process = stack.enter_context(
                 started(*ros, 'console_node', '--ros-args', '-p', 'port:=0', '-p', f'episodes_dir:={folder}',
-                        '-p', f'task:={task}', '-p', 'use_sim_time:=true', *words, output=subprocess.PIPE)
+                        '-p', f'task:={task}', '-p', clock, *words, output=subprocess.PIPE)
             )  # fmt: skip
             return console_url(process)
 
@@ -170,9 +172,11 @@ def main() -> None:
             photographer.take('health', "() => document.querySelectorAll('#components section').length >= 8")
         if 'trainer' in arguments.only:
             page.keyboard.press('3')
-            page.select_option('#train-stage', 'hil')
-            page.locator('#train-round').fill('5')
-            page.click('#train:enabled')
+            # As a loop would ask for it: while one runs, the page itself starts no training.
+            goal = json.dumps({'stage': 'hil', 'round': 5, 'task': task})
+            stack.enter_context(
+                started('ros2', 'action', 'send_goal', '/train_stage', 'igrft_msgs/action/TrainStage', goal)
+            )
             photographer.take('trainer', "() => parseFloat(document.querySelector('#now-bar').style.width) > 15")
         if 'pad' in arguments.only:
             tablet = Photographer(browser, console('pad:=true'), arguments.out, (1280, 800))

@@ -151,7 +151,9 @@ def test_the_arm_holds_when_the_policy_server_is_killed_and_goes_on_when_it_is_b
         rig.until(lambda: nodes <= set(rig.node.get_node_names()), 'nodes up')
         rig.episode()
         rig.until(rig.moves, 'the served policy moves the arm')
-        assert rig.received['policy/action_chunk'][-1].checkpoint == 'sft-test'
+        chunks = rig.received['policy/action_chunk']  # volatile: the first may be out before the rig is found
+        rig.until(lambda: bool(chunks), 'a chunk is heard')
+        assert chunks[-1].checkpoint == 'sft-test'
         rig.until(lambda: any(r.running.nanosec or r.running.sec for r in rig.received['policy/request']), 'continued')
 
         server.kill()

@@ -17,17 +17,7 @@ import numpy as np
 import torch
 
 from igrft.bench import record as records
-from igrft.bench.config import (
-    CURVE,
-    DEMONSTRATIONS,
-    ROLLOUTS,
-    ROUNDS,
-    VALIDATION,
-    Job,
-    MethodConfig,
-    ProfileConfig,
-    constants,
-)
+from igrft.bench.config import CURVE, DEMONSTRATIONS, ROLLOUTS, ROUNDS, Job, MethodConfig, ProfileConfig, constants
 from igrft.bench.record import Record
 from igrft.bench.rollouts import Plan, Rollouts, interventions_of
 from igrft.bench.trials import Trials, score
@@ -190,18 +180,16 @@ class Experiment:
     def _choose_temperature(self, checkpoint: Checkpoint) -> None:
         """𝒯(s) is what one explores with; what serves best is found as it is found for SFT, on the same seeds."""
         others = [temperature for temperature in self.profile.sweep.temperatures if temperature != 1.0]
-        tried = {temperature: self._validated(checkpoint, temperature) for temperature in (None, *others) if others}
-        if tried:
-            self.temperature = max(tried, key=lambda temperature: tried[temperature][0])
-            of = [{'temperature': temperature, **found} for temperature, (_, found) in tried.items()]
-            self.tally.chosen = {'temperature': self.temperature, 'of': of}
+        if not others:
+            return
+        tried = {temperature: self._validated(checkpoint, temperature) for temperature in (None, *others)}
+        self.temperature = max(tried, key=lambda temperature: tried[temperature][0])
+        of = [{'temperature': temperature, **found} for temperature, (_, found) in tried.items()]
+        self.tally.chosen = {'temperature': self.temperature, 'of': of}
 
     def _validated(self, checkpoint: Checkpoint, temperature: float | None) -> tuple[float, dict[str, Any]]:
-        """How good a checkpoint is on the seeds for choosing, and its score there."""
-        seeds = self.job.seeds(VALIDATION, self.profile.sweep.episodes)
         with self._timed('evaluation'):
-            found = score(self.trials.run(self.agent(checkpoint), seeds, temperature))
-        return found['successes'] + 1e-3 * found['progress'], found  # progress only decides between equals
+            return self.trials.validated(self.agent(checkpoint), temperature)
 
     def _steps_after_sft(self, method: str) -> int:
         other = named('methods', method, MethodConfig)

@@ -113,13 +113,13 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
         verdict = {True: 'yes', False: '**no**', None: ''}[kept(r)]
         if r['figure'] == RAMP:
             late = f'stopped by late input: {r["stops"]}, lost: {r["lost"]}'
-            values = (f'{r["p50"]:.2f}', f'{r["p99"]:.2f} (max {r["max"]:.3f})', late, '')
+            values = (f"{r['p50']:.2f}", f"{r['p99']:.2f} (max {r['max']:.3f})", late, '')
         else:
             ratio = r['p50_ms'] / r['baseline_p50_ms'] if r['baseline_p50_ms'] else float('nan')
             values = (
                 '{p50_ms:.1f} [{p50_interval_ms[0]:.1f}, {p50_interval_ms[1]:.1f}] ms'.format(**r),
                 '{p99_ms:.1f} [{p99_interval_ms[0]:.1f}, {p99_interval_ms[1]:.1f}] ms'.format(**r),
-                f'{r["baseline_p50_ms"]:.1f} / {r["baseline_p99_ms"]:.1f} ms',
+                f"{r['baseline_p50_ms']:.1f} / {r['baseline_p99_ms']:.1f} ms",
                 f'{ratio:.1f}',
             )
         cells = (r['figure'], str(r['n']), *values, BOUNDS.get(r['figure'], ''), verdict, r['commit'])

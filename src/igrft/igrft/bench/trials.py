@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from igrft.bench.config import SPAN, Job, ProfileConfig
+from igrft.bench.config import SPAN, VALIDATION, Job, ProfileConfig
 from igrft.bench.figures import film_strip
 from igrft.bench.record import Record
 from igrft.bench.rollouts import Plan, Rollouts
@@ -51,6 +51,11 @@ class Trials:
             film=film,
         )
         return self.pool.run(plan, agent)
+
+    def validated(self, agent: Agent, temperature: float | None) -> tuple[float, dict[str, Any]]:
+        """How good an agent is on the seeds for choosing, and its score there."""
+        found = score(self.run(agent, self.job.seeds(VALIDATION, self.profile.sweep.episodes), temperature))
+        return found['successes'] + 1e-3 * found['progress'], found  # progress only decides between equals
 
     def final(self, agent: Agent, split: str, temperature: float | None = None) -> list[Record]:
         """The episodes that the table counts: the same seeds for every method."""

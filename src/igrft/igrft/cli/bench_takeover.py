@@ -180,7 +180,9 @@ class Trial:
 
 def command(
     events: Annotated[int, typer.Option(min=3, help='of each kind: takeovers, losses of the input, stops')] = 500,
-    out: Annotated[Path, typer.Option(help='folder of results.json and results.md')] = Path('docs/benchmarks/takeover'),
+    out: Annotated[Path, typer.Option(help='folder of results.json and results.md')] = Path(
+        'docs/benchmarks/takeover'
+    ),
 ) -> None:
     """Takeover, loss of the input and STOP: from the device's report to the command, beside the bare transport."""
     from igrft.cli.bench import commit

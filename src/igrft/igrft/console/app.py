@@ -16,9 +16,9 @@ from igrft.console.access import Access, Guard
 from igrft.console.bodies import Event, Finish, Nothing, Start, answer
 from igrft.console.bridge import Bridge, CommandError
 from igrft.console.hub import Hub
-from igrft.console.library import Library
 from igrft.console.pad import PadFeed
 from igrft.console.pages import not_there, router
+from igrft.console.recordings import Recordings
 from igrft.console.records import RecordError, Records
 from igrft.console.state import plain
 from igrft.devices.mapping import TeleopMapper
@@ -29,14 +29,14 @@ MAX_SEED = 2**31
 
 
 def create_app(
-    bridge: Bridge, access: Access, library: Library, records: Records, pad: TeleopMapper | None = None
+    bridge: Bridge, access: Access, recordings: Recordings, records: Records, pad: TeleopMapper | None = None
 ) -> FastAPI:
     """The application over a bridge.
 
     Args:
         bridge: the robot's side.
         access: who may use it.
-        library: the recorded episodes.
+        recordings: the recorded episodes.
         records: what the trainer left on disk.
         pad: how the on-screen pad drives the arm, None: not at all.
     """
@@ -47,7 +47,7 @@ def create_app(
     app.add_exception_handler(EpisodeError, not_there)
     app.add_exception_handler(RecordError, not_there)
     app.state.hub = hub = Hub(bridge)
-    app.include_router(router(bridge, library, records))
+    app.include_router(router(bridge, recordings, records))
 
     @app.get('/')
     async def page() -> FileResponse:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from igrft.console.bodies import Body, Label, Nothing, answer
 from igrft.console.bridge import Bridge, UnavailableError
-from igrft.console.library import Library
+from igrft.console.recordings import Recordings
 from igrft.console.records import RecordError, Records
 from igrft.console.state import plain
 from igrft.episodes.schema import EpisodeError
@@ -35,25 +35,25 @@ class Serve(Body):
     checkpoint: Name
 
 
-def router(bridge: Bridge, library: Library, records: Records) -> APIRouter:
+def router(bridge: Bridge, recordings: Recordings, records: Records) -> APIRouter:
     """The routes. What only reads files runs in worker threads."""
     routes = APIRouter(prefix='/api')
 
     @routes.get('/episodes')
     def episodes() -> JSONResponse:
-        return JSONResponse(plain(library.episodes()))
+        return JSONResponse(plain(recordings.episodes()))
 
     @routes.get('/episodes/{episode}')
     def episode(episode: str) -> JSONResponse:
-        return JSONResponse(plain(library.show(episode)))
+        return JSONResponse(plain(recordings.show(episode)))
 
     @routes.get('/episodes/{episode}/{camera}/{step}.jpg')
     def frame(episode: str, camera: str, step: Annotated[int, Path(ge=0, lt=10**6)]) -> Response:
-        return Response(library.frame(episode, camera, step), media_type='image/jpeg', headers=FRAME_HEADERS)
+        return Response(recordings.frame(episode, camera, step), media_type='image/jpeg', headers=FRAME_HEADERS)
 
     @routes.post('/episode/label')
     async def label(body: Label) -> JSONResponse:
-        return await answer(_label(bridge, library, body))
+        return await answer(_label(bridge, recordings, body))
 
     @routes.get('/trainer')
     def trainer() -> JSONResponse:
@@ -85,11 +85,12 @@ async def not_there(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({'ok': False, 'message': str(error)}, 404)
 
 
-async def _label(bridge: Bridge, library: Library, body: Label) -> str:
+async def _label(bridge: Bridge, recordings: Recordings, body: Label) -> str:
     try:
         return await bridge.label(body.episode_id, body.outcome)
     except UnavailableError:
         # Nobody records here: the episodes are files and no more.
         if not body.episode_id:
             raise
-        return library.relabel(body.episode_id, body.outcome)
+        return recordings.relabel(body.episode_id, body.outcome)
+

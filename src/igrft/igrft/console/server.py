@@ -13,7 +13,7 @@ import uvicorn
 from igrft.console.access import Access, is_loopback
 from igrft.console.app import create_app
 from igrft.console.bridge import Bridge
-from igrft.console.library import Library
+from igrft.console.recordings import Recordings
 from igrft.console.records import Records
 from igrft.devices.mapping import TeleopMapper
 
@@ -30,7 +30,7 @@ class ConsoleServer:
 
     Args:
         bridge: the robot's side.
-        library: the recorded episodes.
+        recordings: the recorded episodes.
         records: what the trainer left on disk.
         pad: how the on-screen pad drives the arm, None: not at all.
         host: address to listen on.
@@ -45,7 +45,7 @@ class ConsoleServer:
     def __init__(
         self,
         bridge: Bridge,
-        library: Library,
+        recordings: Recordings,
         records: Records,
         pad: TeleopMapper | None = None,
         host: str = '127.0.0.1',
@@ -60,7 +60,7 @@ class ConsoleServer:
             self._socket.close()
             raise
         config = uvicorn.Config(
-            create_app(bridge, self.access, library, records, pad),
+            create_app(bridge, self.access, recordings, records, pad),
             log_level='warning',
             access_log=False,
             lifespan='off',

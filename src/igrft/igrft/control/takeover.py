@@ -108,7 +108,9 @@ class Takeover:
         if self.mode is Mode.HOLD:
             return False
         # In a demonstration this may also bring the policy in, because the operator says so.
-        self.policy_enabled = self.mode is Mode.PAUSED or (self.mode is Mode.CORRECTING and not self.policy_enabled)
+        self.policy_enabled = self.mode is Mode.PAUSED or (
+            self.mode is Mode.CORRECTING and not self.policy_enabled
+        )
         return self._apply(Event.RESUME if self.policy_enabled else Event.PAUSE)
 
     def ask_for_help(self) -> bool:

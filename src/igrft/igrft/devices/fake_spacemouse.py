@@ -74,7 +74,9 @@ class FakeSpaceMouse:
         loop: begin again at the end.
     """
 
-    def __init__(self, recording: Recording, clock: Callable[[], float] = time.monotonic, loop: bool = False) -> None:
+    def __init__(
+        self, recording: Recording, clock: Callable[[], float] = time.monotonic, loop: bool = False
+    ) -> None:
         self.recording = recording
         self._clock = clock
         self._loop = loop

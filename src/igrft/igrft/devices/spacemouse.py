@@ -129,7 +129,9 @@ class SpaceMouse:
 
     name = 'spacemouse'
 
-    def __init__(self, open_reports: Callable[[], Reports], retry: float = 0.5, silence: float = SILENCE) -> None:
+    def __init__(
+        self, open_reports: Callable[[], Reports], retry: float = 0.5, silence: float = SILENCE
+    ) -> None:
         self._open = open_reports
         self._retry = retry
         self._silence = silence

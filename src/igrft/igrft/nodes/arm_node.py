@@ -37,7 +37,9 @@ class Parameters(Common):
         0.0, 'after a reset has moved the arm home, for people to set the scene', unit='s', minimum=0.0, maximum=600.0
     )
     velocity: float = parameter(1.0, 'of every joint (backend ruckig)', unit='rad/s', minimum=0.01, maximum=3.0)
-    acceleration: float = parameter(2.0, 'of every joint (backend ruckig)', unit='rad/s^2', minimum=0.01, maximum=20.0)
+    acceleration: float = parameter(
+        2.0, 'of every joint (backend ruckig)', unit='rad/s^2', minimum=0.01, maximum=20.0
+    )
     jerk: float = parameter(10.0, 'of every joint (backend ruckig)', unit='rad/s^3', minimum=0.1, maximum=1000.0)
 
 

@@ -11,7 +11,7 @@ import cv2
 from rclpy.node import Node
 
 from igrft.config import ConfigError, RobotConfig, TaskConfig, named, nearest
-from igrft.console.library import Library
+from igrft.console.recordings import Recordings
 from igrft.console.server import ConsoleServer
 from igrft.devices.mapping import TeleopConfig, TeleopMapper
 from igrft.reward.hybrid import HybridConfig
@@ -45,9 +45,9 @@ class ConsoleNode(Node):
         robot = named('robots', p.robot, RobotConfig)
         self.bridge = ConsoleBridge(self, robot, named('tasks', p.task, TaskConfig), p.pad)
         root = Path(p.episodes_dir).expanduser()
-        library = Library(root, named('reward', p.reward, HybridConfig))
+        recordings = Recordings(root, named('reward', p.reward, HybridConfig))
         pad = self._pad(robot) if p.pad else None
-        self.server = ConsoleServer(self.bridge, library, DiskRecords(root), pad, p.host, p.port, p.token)
+        self.server = ConsoleServer(self.bridge, recordings, DiskRecords(root), pad, p.host, p.port, p.token)
         self._diagnostics = Diagnostics(self, robot.name, {'console': self._status}, self.bridge.check_graph)
         self.server.start()
         # Printed, not logged: the operator needs the address at every log level.

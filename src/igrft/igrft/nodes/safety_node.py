@@ -39,7 +39,7 @@ class Parameters(Common):
     halt_duration: float = parameter(
         0.5, 'for which the zero twist is repeated before the node falls silent', unit='s', minimum=0.0, maximum=60.0
     )
-    heartbeats: tuple[str, ...] = parameter((), '`topic seconds` each: a longer silence of the topic latches the stop')
+    heartbeats: tuple[str, ...] = parameter((), "`topic seconds` each: a longer silence of the topic latches the stop")
 
 
 class SafetyNode(Node):

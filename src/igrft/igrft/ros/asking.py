@@ -74,7 +74,9 @@ class Goal:
     def __init__(self, client: ActionClient, goal: Any, on_feedback: Callable[[Any], None] | None = None) -> None:
         self._client = client
         self._id = UUID(uuid=list(uuid.uuid4().bytes))
-        self.acceptance = Repeated(lambda: client.send_goal_async(goal, on_feedback, self._id), client.server_is_ready)
+        self.acceptance = Repeated(
+            lambda: client.send_goal_async(goal, on_feedback, self._id), client.server_is_ready
+        )
 
     def handle(self, response: ClientGoalHandle) -> ClientGoalHandle | None:
         """What to ask for the result, None if the server refused the goal.

@@ -176,7 +176,9 @@ class ConsoleBridge(ConsoleCommands):
                 ),
             ]
             if self._teleop is not None:
-                self._watching.append(subscribe(self._node, GripperCommand, 'gripper/command', self._keep, qos.COMMAND))
+                self._watching.append(
+                    subscribe(self._node, GripperCommand, 'gripper/command', self._keep, qos.COMMAND)
+                )
         elif not self._wanted:
             for subscription in self._watching:
                 self._node.destroy_subscription(subscription)

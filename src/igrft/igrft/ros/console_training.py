@@ -55,3 +55,4 @@ class TrainingCommands:
     async def serve(self, checkpoint: str) -> str:
         answer: Any = await call(self._load, LoadCheckpoint.Request(path=checkpoint), LOAD_TIMEOUT)
         return f'serving {answer.id}'
+

@@ -59,7 +59,9 @@ def image_msg(image: UInt8, stamp: Time, frame_id: str) -> Image:
     return message
 
 
-def image_array(message: Image, topic: str, encoding: str = 'rgb8', size: tuple[int, int] | None = None) -> UInt8:
+def image_array(
+    message: Image, topic: str, encoding: str = 'rgb8', size: tuple[int, int] | None = None
+) -> UInt8:
     """The pixels of an image message, a read-only view of its data where its layout allows.
 
     Args:
@@ -236,7 +238,9 @@ def joint_state_msg(
     return message
 
 
-def joints_from(message: JointState, joints: Sequence[str], n_arms: int, topic: str) -> tuple[Float32, Float32]:
+def joints_from(
+    message: JointState, joints: Sequence[str], n_arms: int, topic: str
+) -> tuple[Float32, Float32]:
     """Joint positions [len(joints)] in the asked order and gripper openings [n_arms].
 
     Raises:

@@ -70,7 +70,9 @@ class RuckigMover:
         if self._joints is None or silence > JOINT_STATE_TIMEOUT:
             raise MotionError('joint_states: nothing received lately; is the robot driver running?')
         try:
-            positions, _ = messages.joints_from(self._joints, self._robot.joints, len(self._robot.arms), 'joint_states')
+            positions, _ = messages.joints_from(
+                self._joints, self._robot.joints, len(self._robot.arms), 'joint_states'
+            )
         except messages.MessageError as error:
             raise MotionError(str(error)) from error
         self._motion = JointMotion([float(v) for v in positions], target, self._limits, self._dt)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parameters of a node as one frozen dataclass: described, bounded, and with no unknown override.
 
-@dataclass(frozen=True)
-class Parameters(Common):
-    timeout: float = parameter(0.1, 'silence after which the command is zero', unit='s', minimum=0.01, maximum=1.0)
+    @dataclass(frozen=True)
+    class Parameters(Common):
+        timeout: float = parameter(0.1, 'silence after which the command is zero', unit='s', minimum=0.01, maximum=1.0)
 
-self.parameters = declare(self, Parameters)
+    self.parameters = declare(self, Parameters)
 """
 
 from __future__ import annotations
@@ -177,7 +177,9 @@ def _bound(value: float | None) -> str:
 
 def _descriptor(item: Any, hint: Any, plain: Any) -> ParameterDescriptor:
     meta = item.metadata
-    descriptor = ParameterDescriptor(name=item.name, description=meta['description'], read_only=meta['read_only'])
+    descriptor = ParameterDescriptor(
+        name=item.name, description=meta['description'], read_only=meta['read_only']
+    )
     low, high = meta['minimum'], meta['maximum']
     kind = get_args(hint)[0] if get_origin(hint) is tuple else hint
     if low is not None or high is not None:

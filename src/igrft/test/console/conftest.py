@@ -17,7 +17,7 @@ from fake_bridge import FakeBridge, FakeRecords
 from igrft.config import RobotConfig, TaskConfig, named
 from igrft.console.access import Access
 from igrft.console.app import create_app
-from igrft.console.library import Library
+from igrft.console.recordings import Recordings
 from igrft.devices.mapping import TeleopConfig, TeleopMapper
 from igrft.episodes.synthetic import Script, write_synthetic
 from igrft.types import Kind
@@ -39,8 +39,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def library(shelf: Path) -> Library:
-    return Library(shelf)
+def recordings(shelf: Path) -> Recordings:
+    return Recordings(shelf)
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def pad() -> TeleopMapper:
 
 
 @pytest.fixture
-def client(bridge: FakeBridge, library: Library, pad: TeleopMapper) -> Iterator[TestClient]:
+def client(bridge: FakeBridge, recordings: Recordings, pad: TeleopMapper) -> Iterator[TestClient]:
     """A browser on the same machine."""
-    app = create_app(bridge, Access.for_address('127.0.0.1', 8080), library, FakeRecords(), pad)
+    app = create_app(bridge, Access.for_address('127.0.0.1', 8080), recordings, FakeRecords(), pad)
     with TestClient(app, base_url='http://127.0.0.1:8080') as client:
         yield client

@@ -16,9 +16,9 @@ TOKEN = 'a-token-of-the-right-length'
 
 
 @pytest.fixture
-def guarded(bridge: FakeBridge, library, pad) -> TestClient:
+def guarded(bridge: FakeBridge, recordings, pad) -> TestClient:
     """A browser on another machine that does not know the token."""
-    app = create_app(bridge, Access.for_address('0.0.0.0', 8080, TOKEN), library, FakeRecords(), pad)
+    app = create_app(bridge, Access.for_address('0.0.0.0', 8080, TOKEN), recordings, FakeRecords(), pad)
     return TestClient(app, base_url='http://robot:8080')
 
 

@@ -15,7 +15,7 @@ from chromium import LIVE, says
 from fake_bridge import IDLE, RECORDING, FakeBridge, FakeRecords, episode_samples
 
 from igrft.console.bridge import RefusedError, UnavailableError
-from igrft.console.library import Library
+from igrft.console.recordings import Recordings
 from igrft.console.server import ConsoleServer
 from igrft.console.state import Component, DriverState, HelpState, SafetyState
 from igrft.episodes.catalog import iterate
@@ -34,8 +34,8 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def server(bridge: FakeBridge, library, pad) -> Iterator[ConsoleServer]:
-    running = ConsoleServer(bridge, library, FakeRecords(), pad, port=0)
+def server(bridge: FakeBridge, recordings, pad) -> Iterator[ConsoleServer]:
+    running = ConsoleServer(bridge, recordings, FakeRecords(), pad, port=0)
     running.start()
     yield running
     running.close()
@@ -225,7 +225,7 @@ def test_a_closed_browser_that_held_the_pad_is_gone(browser, server: ConsoleServ
 def test_an_episode_is_found_replayed_and_labelled_anew(browser, bridge: FakeBridge, shelf: Path, tmp_path, pad):
     root = Path(shutil.copytree(shelf, tmp_path / 'shelf'))
     bridge.failures['label'] = UnavailableError('no recorder')
-    server = ConsoleServer(bridge, Library(root), FakeRecords(), pad, port=0)
+    server = ConsoleServer(bridge, Recordings(root), FakeRecords(), pad, port=0)
     server.start()
     page = opened(browser, server.url)
     page.keyboard.press('2')
@@ -311,15 +311,15 @@ def test_two_browsers_see_the_same_and_one_leaves(browser, page, server: Console
     assert bridge.calls == [('start', 'correction', bridge.calls[0][2], 'in')], 'leaving and reloading do nothing'
 
 
-def test_a_lost_console_is_told_and_found_again(browser, bridge: FakeBridge, library):
-    first = ConsoleServer(bridge, library, FakeRecords(), port=0)
+def test_a_lost_console_is_told_and_found_again(browser, bridge: FakeBridge, recordings):
+    first = ConsoleServer(bridge, recordings, FakeRecords(), port=0)
     first.start()
     tab = opened(browser, first.url)
     first.close()
     says(tab, '#banner', 'No connection to the console')
     assert tab.is_disabled('#start')
     assert not tab.is_disabled('#stop'), 'STOP can always be tried'
-    second = ConsoleServer(bridge, library, FakeRecords(), port=first.port)
+    second = ConsoleServer(bridge, recordings, FakeRecords(), port=first.port)
     second.start()
     tab.wait_for_function(LIVE)
     tab.wait_for_selector('#banner', state='hidden')

@@ -161,8 +161,8 @@ def test_without_a_known_gripper_nothing_is_driven(client, bridge):
     assert bridge.driven == []
 
 
-def test_the_pad_is_off_unless_it_was_asked_for(bridge, library):
-    app = create_app(bridge, Access.for_address('127.0.0.1', 8080), library, FakeRecords())
+def test_the_pad_is_off_unless_it_was_asked_for(bridge, recordings):
+    app = create_app(bridge, Access.for_address('127.0.0.1', 8080), recordings, FakeRecords())
     with (
         TestClient(app, base_url='http://127.0.0.1:8080') as client,
         pytest.raises(WebSocketDisconnect),

@@ -39,7 +39,9 @@ def test_tick_stamps_survive_the_seconds(tick: int) -> None:
     assert messages.time_msg(messages.seconds_of(stamp)) == stamp
 
 
-@given(arrays(np.uint8, st.sampled_from([(3, 5, 3), (4, 4), (1, 1, 3)])), st.integers(0, 3))
+@given(
+    arrays(np.uint8, st.sampled_from([(3, 5, 3), (4, 4), (1, 1, 3)])), st.integers(0, 3)
+)
 def test_images_survive_with_and_without_padding(image, padding: int) -> None:
     message = messages.image_msg(image, STAMP, 'front_optical')
     if padding:

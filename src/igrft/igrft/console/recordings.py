@@ -27,7 +27,7 @@ KEPT = 4
 ULID = re.compile(r'[0-9A-Z]{26}')
 
 
-class Library:
+class Recordings:
     """The episodes below a root. Called from the server's worker threads.
 
     Args:
@@ -38,7 +38,9 @@ class Library:
     def __init__(self, root: Path, labelling: HybridConfig | None = None) -> None:
         self.root = root
         labelling = labelling or HybridConfig()
-        self._open = functools.lru_cache(maxsize=KEPT)(lambda path, _changed: load_replay(path, labelling, MAX_WIDTH))
+        self._open = functools.lru_cache(maxsize=KEPT)(
+            lambda path, _changed: load_replay(path, labelling, MAX_WIDTH)
+        )
         self._meta = functools.lru_cache(maxsize=4096)(lambda path, _changed: read_meta(path))
 
     def episodes(self) -> dict[str, Any]:
@@ -73,7 +75,9 @@ class Library:
             'subtask_times': [{'name': name, 'time': time} for name, time in replay.subtasks],
             'sources': replay.sources,
             'interaction': replay.interaction,
-            'series': {name: [round(float(value), 5) for value in curve] for name, curve in replay.curves.items()},
+            'series': {
+                name: [round(float(value), 5) for value in curve] for name, curve in replay.curves.items()
+            },
         }
 
     def frame(self, episode: str, camera: str, step: int) -> bytes:
@@ -128,3 +132,4 @@ def _summary(meta: EpisodeMeta) -> dict[str, Any]:
         'checkpoint': meta.checkpoint,
         'problem': meta.problem,
     }
+

@@ -16,7 +16,7 @@ from igrft.config import RobotConfig, named
 from igrft.console.access import Access
 from igrft.console.app import create_app
 from igrft.console.bridge import UnavailableError
-from igrft.console.library import Library
+from igrft.console.recordings import Recordings
 from igrft.episodes.catalog import iterate
 from igrft.episodes.reader import read_episode
 from igrft.types import Kind, Outcome
@@ -83,7 +83,7 @@ def test_an_unreadable_episode_is_listed_with_its_problem(shelf, tmp_path):
     root = Path(shutil.copytree(shelf, tmp_path / 'shelf'))
     path = next(iterate(root)).path
     (path / 'episode.yaml').write_text('schema: 77\n')
-    episodes = Library(root).episodes()['episodes']
+    episodes = Recordings(root).episodes()['episodes']
     assert [bool(episode['problem']) for episode in episodes] == [False, True]
     assert 'schema 77' in episodes[1]['problem']
 
@@ -91,7 +91,7 @@ def test_an_unreadable_episode_is_listed_with_its_problem(shelf, tmp_path):
 def test_a_label_goes_to_the_recorder_and_to_the_file_where_none_runs(shelf, tmp_path, pad):
     root = Path(shutil.copytree(shelf, tmp_path / 'shelf'))
     bridge = FakeBridge()
-    app = create_app(bridge, Access.for_address('127.0.0.1', 8080), Library(root), FakeRecords(), pad)
+    app = create_app(bridge, Access.for_address('127.0.0.1', 8080), Recordings(root), FakeRecords(), pad)
     episode = of_kind(root, Kind.CORRECTION)
     body = {'episode_id': episode, 'outcome': 'failure'}
     with TestClient(app, base_url='http://127.0.0.1:8080') as client:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import anyio
 import cv2
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from igrft.console.bridge import Bridge
 from igrft.console.pictures import jpeg
@@ -126,24 +126,22 @@ class Hub:
         try:
             async with anyio.create_task_group() as group:
 
-                async def until_gone(talk: Awaitable[None]) -> None:
+                async def until_gone(talk: Awaitable[object]) -> None:
                     with suppress(*GONE):
                         await talk
                     group.cancel_scope.cancel()
 
                 group.start_soon(until_gone, client.send(websocket))
-                group.start_soon(until_gone, self._listen(websocket))
+                group.start_soon(until_gone, websocket.receive())
+            # Commands are requests, not messages: whoever talks here is not the page. It is told so
+            # when nothing is being sent any more: a sender that finds the socket closing would cancel the close.
+            if websocket.client_state is WebSocketState.CONNECTED:
+                with suppress(*GONE):
+                    await websocket.close(1003, 'this socket only sends; commands go to /api')
         finally:
             self._clients.discard(client)
             if not self._clients:
                 self._bridge.watch(False)
-
-    @staticmethod
-    async def _listen(websocket: WebSocket) -> None:
-        """Commands are requests, not messages: whoever talks here is not the page."""
-        message = await websocket.receive()
-        if message['type'] == 'websocket.receive':
-            await websocket.close(1003, 'this socket only sends; commands go to /api')
 
     async def _feed(self, newest: int) -> None:
         due: dict[str, float] = {}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from fake_bridge import RECORDING, FakeBridge, episode_samples, gradient
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from igrft.console import hub
 from igrft.console.state import DriverState
@@ -113,6 +114,37 @@ def test_the_page_only_listens(client):
         with pytest.raises(WebSocketDisconnect) as caught:
             Reader(socket).until('nothing')
     assert caught.value.code == 1003
+
+
+def test_a_sender_does_not_cancel_the_close(bridge: FakeBridge):
+    board = hub.Hub(bridge)
+
+    class Socket:
+        client_state = WebSocketState.CONNECTED
+        closing = False
+        code = None
+
+        async def accept(self) -> None: ...
+
+        async def receive(self):
+            return {'type': 'websocket.receive', 'text': 'start'}
+
+        async def send_text(self, text: str) -> None:
+            if self.closing:
+                raise RuntimeError('Cannot call "send" once a close message has been sent.')
+
+        send_bytes = send_text
+
+        async def close(self, code: int, reason: str) -> None:
+            self.closing = True
+            board._give(state='newer')
+            for _ in range(5):
+                await asyncio.sleep(0)
+            self.code = code
+
+    socket = Socket()
+    asyncio.run(board.serve(socket))
+    assert socket.code == 1003
 
 
 def test_too_many_browsers_are_told_so(client, bridge, monkeypatch):

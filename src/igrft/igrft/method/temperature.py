@@ -17,7 +17,7 @@ from torch import Tensor
 class TemperatureConfig:
     """The constants of 𝒯(s)."""
 
-    sigma_base: float = 0.9
+    sigma_base: float = 0.5
     """σ_base, temperature above σ_min where nothing is touched"""
     alpha: float = 0.8
     """α in [0, 1], how much an interaction takes away"""

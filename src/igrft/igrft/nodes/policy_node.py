@@ -40,7 +40,7 @@ class Parameters(Common):
 
     policy: str = parameter('compact_flow', 'family or configuration that checkpoints should be of, for the log')
     checkpoint: str = parameter('', "checkpoint folder to begin with; '' waits for one")
-    sigma_base: float = parameter(0.9, 'temperature above sigma_min where nothing is touched', minimum=0.0, maximum=3.0)
+    sigma_base: float = parameter(0.5, 'temperature above sigma_min where nothing is touched', minimum=0.0, maximum=3.0)
     alpha: float = parameter(0.8, 'share of sigma_base that an interaction takes away', minimum=0.0, maximum=1.0)
     sigma_min: float = parameter(0.1, 'least temperature', minimum=0.0, maximum=3.0)
     evaluation_temperature: float = parameter(-1.0, 'in evaluation episodes; below 0: as in the others', minimum=-1.0)

@@ -6,11 +6,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-PROPRIO_FLOOR = 0.02
-"""Smallest scale of a proprioception component [its unit]; less would magnify sensor noise."""
-ACTION_FLOOR = 0.02
-"""Smallest scale of an action component [its unit]."""
-PROPRIO_LIMIT = 5.0
+PROPRIO_FLOOR = 0.1
+"""Smallest scale of a proprioception component [its unit]. Demonstrations hold a gripper upright to some thousandths;
+a correction that stands up what has toppled tilts it by a right angle, and must neither be clamped nor drown the rest.
+"""
+LINEAR_FLOOR, ANGULAR_FLOOR, OPENING_FLOOR = 0.1, 0.3, 0.1
+"""[m/s], [rad/s], [1] smallest scale of an action component, for the same reason."""
+PROPRIO_LIMIT = 10.0
 """Normalised proprioception is clamped to ± this, so that an unseen pose cannot blow the network up."""
 
 
@@ -40,7 +42,8 @@ class Normalisation(nn.Module):
         self.proprio_mean.copy_(proprio.mean(0))
         self.proprio_scale.copy_(proprio.std(0).clamp_min(PROPRIO_FLOOR))
         self.action_mean.copy_(actions.mean(0))
-        self.action_scale.copy_(actions.std(0).clamp_min(ACTION_FLOOR))
+        arm = torch.tensor((*3 * (LINEAR_FLOOR,), *3 * (ANGULAR_FLOOR,), OPENING_FLOOR))
+        self.action_scale.copy_(actions.std(0).maximum(arm.repeat(actions.shape[-1] // len(arm))))
 
     def proprio(self, proprio: Tensor) -> Tensor:
         """Proprioception in standard deviations, [..., P]."""

@@ -154,6 +154,18 @@ def test_normalisation_inverts_and_survives_constant_components() -> None:
         norm.fit(torch.zeros(2, 3), torch.full((2, 7), float('nan')))
 
 
+def test_what_demonstrations_never_did_is_neither_clamped_nor_loud() -> None:
+    """Demonstrations that keep the gripper upright, and a correction that tilts it by a right angle, of two arms."""
+    still = torch.tensor([0.2, 0.1, 0.2, 0.02, 0.02, 0.02, 0.5]).repeat(2)
+    norm = Normalisation(6, 14)
+    norm.fit(1e-3 * torch.randn(200, 6), torch.randn(200, 14) * still)
+    turning = torch.zeros(1, 14)
+    turning[0, [3, 11]] = 1.5  # [rad/s], as fast as an arm may
+    assert float(norm.actions(turning).abs().max()) < 6
+    tilted, more = norm.proprio(torch.tensor([[0.5] * 6, [0.9] * 6]))
+    assert bool((more > tilted + 1).all()), 'how far it is tilted is still told'
+
+
 def test_byte_ids_are_byt5s() -> None:
     assert byte_ids('ab', 5) == [100, 101, 1, 0, 0]
     assert byte_ids('abcdef', 3) == [100, 101, 1]

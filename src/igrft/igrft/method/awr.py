@@ -23,10 +23,10 @@ class StepWeightConfig:
     """Which step gets which weight."""
 
     advantage: WeightConfig = WeightConfig()
-    demonstrations_by_advantage: bool = False
-    """False: a demonstrated step counts 1. True: exp(Â / β), normalised together with the policy's steps"""
+    all_by_advantage: bool = False
+    """False: a demonstrated step counts 1. True: every step, whoever drove, exp(Â / β), normalised together"""
     human: float = 1.0
-    """weight of a human's step in a rollout: a demonstration where the policy needed one"""
+    """weight of a human's step in a rollout, a demonstration where the policy needed one, unless by advantage"""
     successes_only: bool = False
     """the policy's steps count only in episodes that succeeded"""
     before_takeover: int = 40
@@ -81,10 +81,9 @@ def step_weights(
         if succeeded is None:
             raise ValueError('successes_only needs to know which steps are of episodes that succeeded')
         policy &= succeeded
-    weights[demonstration] = 1.0
-    weighed = policy | demonstration if config.demonstrations_by_advantage else policy
+    weights[demonstration], weights[human] = 1.0, config.human
+    weighed = policy | human | demonstration if config.all_by_advantage else policy
     weights[weighed] = advantage_weights(advantage[weighed], config.advantage)
-    weights[human] = config.human
     return weights
 
 

@@ -102,7 +102,7 @@ def test_demonstrations_count_one_unless_told_otherwise() -> None:
     none = torch.zeros(5, dtype=torch.bool)
     advantage = torch.arange(5.0)
     assert step_weights(advantage, source, shown, none, StepWeightConfig()).tolist() == [1.0] * 5
-    weighted = step_weights(advantage, source, shown, none, StepWeightConfig(demonstrations_by_advantage=True))
+    weighted = step_weights(advantage, source, shown, none, StepWeightConfig(all_by_advantage=True))
     assert bool((weighted[1:] > weighted[:-1]).all())
 
 
@@ -110,9 +110,11 @@ def test_demonstrations_and_rollouts_are_weighed_against_each_other() -> None:
     source = torch.tensor([H, H, P, P])
     shown, none = source == H, torch.zeros(4, dtype=torch.bool)
     advantage = torch.tensor([1.0, 2.0, 0.0, 1.0])
-    weights = step_weights(advantage, source, shown, none, StepWeightConfig(demonstrations_by_advantage=True))
+    weights = step_weights(advantage, source, shown, none, StepWeightConfig(all_by_advantage=True))
     assert float(weights[0]) == float(weights[3]), 'the same advantage is the same weight, whoever drove'
     assert float(weights[2]) < float(weights[0]) < float(weights[1])
+    corrected = step_weights(advantage, source, none, none, StepWeightConfig(all_by_advantage=True))
+    assert torch.equal(corrected, weights), 'also where the human drove in a rollout'
 
 
 def test_the_loss_is_plain_flow_matching_for_unit_weights() -> None:

@@ -42,7 +42,7 @@ class Normalisation(nn.Module):
         self.proprio_mean.copy_(proprio.mean(0))
         self.proprio_scale.copy_(proprio.std(0).clamp_min(PROPRIO_FLOOR))
         self.action_mean.copy_(actions.mean(0))
-        arm = torch.tensor((*3 * (LINEAR_FLOOR,), *3 * (ANGULAR_FLOOR,), OPENING_FLOOR))
+        arm = actions.new_tensor((*3 * (LINEAR_FLOOR,), *3 * (ANGULAR_FLOOR,), OPENING_FLOOR))
         self.action_scale.copy_(actions.std(0).maximum(arm.repeat(actions.shape[-1] // len(arm))))
 
     def proprio(self, proprio: Tensor) -> Tensor:

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small robot, its task, and synthetic episodes of it."""
+"""A small robot, its task, synthetic episodes of it, and a graph that plays one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fake_graph import Graph
 
 from igrft.config import RobotConfig, TaskConfig, named
 from igrft.episodes.synthetic import Script, write_synthetic
@@ -35,3 +40,11 @@ def record(tmp_path: Path, robot: RobotConfig, task: TaskConfig) -> Record:
         return write_synthetic(tmp_path, robot, task, Script(**{'steps': 12, **script}))  # type: ignore[arg-type]
 
     return write
+
+
+@pytest.fixture
+def graph(tmp_path: Path, robot: RobotConfig, task: TaskConfig) -> Iterator[Graph]:
+    made = Graph(tmp_path, robot, task)
+    yield made
+    made.manager.interrupt('the test is over', 0.0, 0)
+    assert made.manager.wait(20)

@@ -37,28 +37,28 @@ class StepWeightConfig:
             raise ValueError('human and before_takeover must not be negative')
 
 
-def before_takeover(source: Tensor, steps: int) -> Tensor:
-    """Mark the policy's steps that a human's takeover follows within ``steps`` steps.
+def nothing_to_imitate(source: Tensor, before_takeover: int, last_progress: int) -> Tensor:
+    """Mark the policy's steps that led to a takeover, and a human's that led nowhere.
 
     Args:
         source: [T] of :class:`igrft.types.Source`, one episode.
+        before_takeover: steps before one that led to it.
+        last_progress: T where the episode succeeded, else the step in which its last subtask was completed, -1 without.
 
     Returns:
         [T] bool.
     """
-    marked = torch.zeros(len(source), dtype=torch.bool)
-    human = source == int(Source.HUMAN)
-    starts = (human[1:] & ~human[:-1]).nonzero().flatten() + 1
-    for start in starts.tolist():
-        marked[max(0, start - steps) : start] = True
-    return marked & (source == int(Source.POLICY))
+    human, led = source == int(Source.HUMAN), torch.zeros(len(source), dtype=torch.bool)
+    for start in ((human[1:] & ~human[:-1]).nonzero().flatten() + 1).tolist():
+        led[max(0, start - before_takeover) : start] = True
+    return (led & (source == int(Source.POLICY))) | (human & (torch.arange(len(source)) > last_progress))
 
 
 def step_weights(
     advantage: Tensor,
     source: Tensor,
     demonstration: Tensor,
-    led_to_takeover: Tensor,
+    left_out: Tensor,
     config: StepWeightConfig,
     succeeded: Tensor | None = None,
 ) -> Tensor:
@@ -68,15 +68,15 @@ def step_weights(
         advantage: Â, [N].
         source: [N] of :class:`igrft.types.Source`.
         demonstration: [N] bool, steps of D_demo.
-        led_to_takeover: [N] bool, see :func:`before_takeover`.
+        left_out: [N] bool, see :func:`nothing_to_imitate`.
         succeeded: [N] bool, steps of episodes that succeeded; needed where the configuration asks for successes only.
 
     Returns:
         [N]. Steps in which nobody drove (HOLD) count nothing.
     """
     weights = torch.zeros(len(advantage))
-    human = (source == int(Source.HUMAN)) & ~demonstration
-    policy = (source == int(Source.POLICY)) & ~demonstration & ~led_to_takeover
+    human = (source == int(Source.HUMAN)) & ~demonstration & ~left_out
+    policy = (source == int(Source.POLICY)) & ~demonstration & ~left_out
     if config.successes_only:
         if succeeded is None:
             raise ValueError('successes_only needs to know which steps are of episodes that succeeded')

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from igrft.episodes.sampler import Rows, episode_ends
-from igrft.method.awr import StepWeightConfig, before_takeover
+from igrft.method.awr import StepWeightConfig, nothing_to_imitate
 from igrft.policies.images import to_policy_size
 from igrft.policies.protocol import Inputs, Policy, PolicySpec
 from igrft.types import DecodedEpisode, Kind, Outcome, Source
@@ -78,7 +78,7 @@ class Dataset:
         lengths: [E] steps.
         proprio: [N, P]. actions: [N, A]. rewards: [N]. interaction: [N].
         source: [N] of :class:`igrft.types.Source`.
-        demonstration: [N] bool. led_to_takeover: [N] bool.
+        demonstration: [N] bool. left_out: [N] bool, see :func:`igrft.method.awr.nothing_to_imitate`.
         features: [N, F], None where the policy learns from images.
     """
 
@@ -91,7 +91,7 @@ class Dataset:
     interaction: Tensor
     source: Tensor
     demonstration: Tensor
-    led_to_takeover: Tensor
+    left_out: Tensor
     features: Tensor | None
     ends: Rows
     spec: PolicySpec
@@ -147,7 +147,9 @@ class Dataset:
             interaction=join([e.interaction for e in kept], torch.float32),
             source=torch.cat(sources),
             demonstration=join(demonstration, torch.bool),
-            led_to_takeover=torch.cat([before_takeover(source, before) for source in sources]),
+            left_out=torch.cat(
+                [nothing_to_imitate(source, before, _last_progress(e)) for source, e in zip(sources, kept, strict=True)]
+            ),
             features=torch.cat([read(policy, e) for e in kept]) if policy.caches_features else None,
             ends=episode_ends(lengths),
             spec=spec,
@@ -193,6 +195,12 @@ class Dataset:
             for camera in self.spec.cameras
         }
         return Inputs(self.proprio[index], instructions, images=images)
+
+
+def _last_progress(episode: DecodedEpisode) -> int:
+    if episode.info.outcome is Outcome.SUCCESS:
+        return len(episode)
+    return int(max(episode.subtask_times, default=-1))
 
 
 @torch.no_grad()

@@ -266,7 +266,7 @@ class StageRun:
             if critic is not None:
                 states = CriticObjective.states(policy, dataset, self.config.batch)
                 advantage = dataset_advantages(dataset, predict(critic, states), self.config)
-            marks = (dataset.source, dataset.demonstration, dataset.led_to_takeover)
+            marks = (dataset.source, dataset.demonstration, dataset.left_out)
             weights = step_weights(advantage, *marks, self.stage.weights, dataset.succeeded())
             shown = StepResult(torch.zeros(()), histograms={'weights': weights, 'advantages': advantage})
             curves.write('policy', 0, shown)

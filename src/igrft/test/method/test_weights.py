@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from igrft.method.advantage import advantages, chunk_returns, lambda_returns
-from igrft.method.awr import StepWeightConfig, awr_loss, before_takeover, step_weights
+from igrft.method.awr import StepWeightConfig, awr_loss, nothing_to_imitate, step_weights
 from igrft.method.critic import Critic, CriticConfig, critic_loss, expectile_loss
 from igrft.method.weights import WeightConfig, advantage_weights, effective_sample_size
 from igrft.types import Source
@@ -87,14 +87,24 @@ def test_a_time_limit_is_no_termination() -> None:
 
 def test_steps_before_a_takeover_are_marked_and_count_nothing() -> None:
     source = torch.tensor([P, P, P, H, H, P, P, H, N])
-    assert before_takeover(source, 2).tolist() == [False, True, True, False, False, True, True, False, False]
-    led = before_takeover(source, 2)
+    led = nothing_to_imitate(source, 2, last_progress=len(source))
+    assert led.tolist() == [False, True, True, False, False, True, True, False, False]
     shown = torch.zeros(9, dtype=torch.bool)
     weights = step_weights(torch.linspace(-1, 1, 9), source, shown, led, StepWeightConfig(human=2.0))
     assert weights[led].sum() == 0
     assert weights[[3, 4, 7]].tolist() == [2.0, 2.0, 2.0]
     assert float(weights[8]) == 0.0
     assert float(weights[0]) > 0
+
+
+def test_a_human_who_got_nowhere_is_nothing_to_imitate() -> None:
+    source = torch.tensor([P, H, H, H, P, H])
+    none = torch.zeros(6, dtype=torch.bool)
+    for last_progress, kept in ((6, [1, 2, 3, 5]), (2, [1, 2]), (-1, [])):
+        left_out = nothing_to_imitate(source, 0, last_progress)
+        weights = step_weights(torch.zeros(6), source, none, left_out, StepWeightConfig(human=2.0))
+        assert (weights == 2.0).nonzero().flatten().tolist() == kept
+        assert weights[[0, 4]].tolist() == [1.0, 1.0], 'the policy is judged by its advantage'
 
 
 def test_demonstrations_count_one_unless_told_otherwise() -> None:

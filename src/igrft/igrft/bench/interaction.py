@@ -194,6 +194,7 @@ def figure(path: Path, traces: dict[str, Trace], config: InteractionConfig) -> N
         panel.plot(steps, trace.pixels, color='0.2', linewidth=1, label='moving pixels')
         panel.axhline(config.theta_pixel, color='C3', linewidth=0.8, linestyle='--', label='threshold')
         panel.set_yscale('symlog', linthresh=10)
+        panel.set_ylim(bottom=0)
         panel.set_title(task, fontsize=9, loc='left')
         panel.set_ylabel('pixels')
     panels[0].legend(fontsize=7, ncol=4, loc='lower right')

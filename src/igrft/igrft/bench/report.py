@@ -90,11 +90,15 @@ def write(jobs: Sequence[Job], folder: Path, about: dict[str, Any]) -> None:
 
 
 def efficiency(cells: Cells, path: Path) -> None:
-    """Success against interventions; methods without any are levels."""
+    """Success against interventions; methods without any are levels. One that is not of all tasks says of which."""
     lines: dict[str, list[Point]] = {}
     levels: dict[str, float] = {}
+    tasks = {method: sorted({job.task for job, _ in cells if job.method == method}) for method in points_of(cells)}
+    most = max(map(len, tasks.values()), default=0)
     for method, points in points_of(cells).items():
         title = named('methods', method, MethodConfig).title
+        if len(tasks[method]) < most:
+            title += f' ({", ".join(tasks[method])})'
         if points[-1][1] > 0:
             lines[title] = [(at, success) for stage, at, success in points if stage != 'sft' or len(points) == 1]
         else:

@@ -93,9 +93,10 @@ def efficiency(cells: Cells, path: Path) -> None:
     """Success against interventions; methods without any are levels. One that is not of all tasks says of which."""
     lines: dict[str, list[Point]] = {}
     levels: dict[str, float] = {}
-    tasks = {method: sorted({job.task for job, _ in cells if job.method == method}) for method in points_of(cells)}
+    found = points_of(cells)
+    tasks = {method: sorted({job.task for job, _ in cells if job.method == method}) for method in found}
     most = max(map(len, tasks.values()), default=0)
-    for method, points in points_of(cells).items():
+    for method, points in found.items():
         title = named('methods', method, MethodConfig).title
         if len(tasks[method]) < most:
             title += f' ({", ".join(tasks[method])})'

@@ -93,4 +93,3 @@ async def _label(bridge: Bridge, recordings: Recordings, body: Label) -> str:
         if not body.episode_id:
             raise
         return recordings.relabel(body.episode_id, body.outcome)
-

@@ -132,4 +132,3 @@ def _summary(meta: EpisodeMeta) -> dict[str, Any]:
         'checkpoint': meta.checkpoint,
         'problem': meta.problem,
     }
-

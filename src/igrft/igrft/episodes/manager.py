@@ -16,12 +16,7 @@ from igrft.config import ConfigError, RobotConfig, TaskConfig
 from igrft.episodes.definitions import describe, writing_typestore
 from igrft.episodes.digest import Digest, stamp_of
 from igrft.episodes.recorder import Recorded, Recorder
-from igrft.episodes.schema import (
-    NANO,
-    EpisodeError,
-    EpisodeMeta,
-    directory_name,
-)
+from igrft.episodes.schema import NANO, EpisodeError, directory_name
 from igrft.episodes.states import (
     ManagerConfig,
     Phase,
@@ -29,6 +24,7 @@ from igrft.episodes.states import (
     RefusedError,
     Request,
     Result,
+    Run,
     Snapshot,
     State,
     TopicName,
@@ -45,21 +41,6 @@ from igrft.episodes.topics import (
 )
 from igrft.episodes.writer import EpisodeWriter
 from igrft.types import Outcome
-
-
-@dataclass
-class _Run:
-    """The episode in progress."""
-
-    request: Request
-    task: TaskConfig
-    meta: EpisodeMeta
-    phase: Phase
-    since: float
-    """monotonic time at which the phase began [s]"""
-    recorder: Recorder | None = None
-    deadline: int = 0
-    """[ns] of node time"""
 
 
 @dataclass
@@ -80,7 +61,7 @@ class EpisodeManager:
         self._grid = next(stream for stream in self.streams if stream.spec.name == grid)
         self._event_index = self._index(TELEOP_EVENT)
         self._executed = self.streams[self._index(EXECUTED_ACTION)]
-        self._run: _Run | None = None
+        self._run: Run | None = None
         self._recorded: Recorded | None = None
         self._lock = threading.Lock()
         for topic in self.topics:  # the first episode must not wait for the definitions
@@ -111,7 +92,7 @@ class EpisodeManager:
         except ConfigError as error:
             raise RefusedError(f"task '{request.task}': {error}") from error
         meta = opening_meta(request, task, self.robot, self.config)
-        self._run = _Run(request, task, meta, Phase.RESET if self.config.call_reset else Phase.STREAMS, now)
+        self._run = Run(request, task, meta, Phase.RESET if self.config.call_reset else Phase.STREAMS, now)
         for stream in self.streams:
             stream.renew(frozen=self.config.lockstep and self.config.call_reset)
         self._say(State.RESETTING, problem='', path='', outcome='')
@@ -263,7 +244,7 @@ class EpisodeManager:
     def _log_time(self, stream: Stream, node_time: int) -> int:
         return stream.stamp if self.config.lockstep or not node_time else node_time
 
-    def _check_patience(self, run: _Run, now: float) -> None:
+    def _check_patience(self, run: Run, now: float) -> None:
         if run.phase is Phase.RESET:
             if now - run.since > self.config.reset_timeout:
                 self._refuse(f"no answer of 'reset' within {self.config.reset_timeout:g} s; is the cell running?")
@@ -277,7 +258,7 @@ class EpisodeManager:
         silent = [stream.spec.name for stream in self._required if not stream.fresh]
         return '; '.join(f"'{name}' is silent: {self.ports.explain(name)}" for name in silent)
 
-    def _begin_if_alive(self, run: _Run, now: float, node_time: int) -> None:
+    def _begin_if_alive(self, run: Run, now: float, node_time: int) -> None:
         bad = next((stream.problem for stream in self._required if stream.problem), '')
         if bad:
             self._refuse(bad)
@@ -306,7 +287,7 @@ class EpisodeManager:
                 run.recorder.put(index, log_time, stream.stamp, stream.last)
         self._say(State.RECORDING, problem='')
 
-    def _check_recording(self, run: _Run, recorder: Recorder, now: float, node_time: int) -> None:
+    def _check_recording(self, run: Run, recorder: Recorder, now: float, node_time: int) -> None:
         if recorder.problem:
             self._close(Outcome.UNLABELLED, '', run.meta.start, now, recorder.problem, drain=False)
             return
@@ -328,7 +309,7 @@ class EpisodeManager:
         elif event.event == 'discard':
             self.discard(f'discarded with the {event.device}')
 
-    def _recording(self) -> _Run:
+    def _recording(self) -> Run:
         run = self._run
         if run is None or run.phase is not Phase.RECORDING:
             raise RefusedError('no episode is being recorded')
@@ -345,7 +326,7 @@ class EpisodeManager:
         else:
             self._finish(run)
 
-    def _drain(self, run: _Run, now: float) -> None:
+    def _drain(self, run: Run, now: float) -> None:
         step = round(run.meta.dt * NANO)
         complete = self._executed.stamp >= run.meta.end - step and all(
             stream.stamp >= run.meta.end for stream in self._required
@@ -353,7 +334,7 @@ class EpisodeManager:
         if complete or now - run.since > self.config.drain_timeout:
             self._finish(run)
 
-    def _finish(self, run: _Run) -> None:
+    def _finish(self, run: Run) -> None:
         assert run.recorder is not None
         run.phase = Phase.WRITING
         lost = {stream.spec.name: stream.lost for stream in self.streams}

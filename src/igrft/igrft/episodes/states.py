@@ -11,6 +11,7 @@ from typing import Protocol
 
 from igrft.config import RobotConfig, TaskConfig, nearest
 from igrft.episodes.metadata import QosProfile
+from igrft.episodes.recorder import Recorder
 from igrft.episodes.schema import EpisodeMeta, SubtaskRecord, new_ulid, software
 from igrft.types import Kind, Outcome
 
@@ -165,3 +166,18 @@ def opening_meta(request: Request, task: TaskConfig, robot: RobotConfig, config:
         version=version,
         commit=commit,
     )
+
+
+@dataclass
+class Run:
+    """The episode in progress."""
+
+    request: Request
+    task: TaskConfig
+    meta: EpisodeMeta
+    phase: Phase
+    since: float
+    """monotonic time at which the phase began [s]"""
+    recorder: Recorder | None = None
+    deadline: int = 0
+    """[ns] of node time"""

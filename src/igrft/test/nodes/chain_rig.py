@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 import rclpy
@@ -36,7 +36,19 @@ DOMAIN = int(os.environ['ROS_DOMAIN_ID'])
 PATIENCE = 30.0
 """[s] until something that must happen counts as not happening; far above what it takes"""
 
-Topics = Iterable[tuple[str, type, qos.Profile]]
+Topics = tuple[tuple[str, type, qos.Profile], ...]
+
+HEARD: Topics = (
+    ('servo_node/delta_twist_cmds', TwistStamped, qos.EVENT),
+    ('executed_action', Command, qos.EVENT),
+    ('policy/request', ChunkRequest, qos.EVENT),
+    ('safety/status', SafetyStatus, qos.LATCHED),
+)
+SAID: Topics = (
+    ('joint_states', JointState, qos.SENSOR),
+    ('ee_pose', PoseStamped, qos.SENSOR),
+    ('episode/status', EpisodeStatus, qos.LATCHED),
+)
 
 
 class Process:
@@ -65,15 +77,16 @@ class Player:
     patience = PATIENCE
 
     def __init__(self, context: rclpy.Context, heard: Topics, said: Topics) -> None:
+        """Join the graph; ``heard`` and ``said`` come on top of what every player hears and says."""
         self.node = rclpy.create_node('rig', context=context)
         self.executor = SingleThreadedExecutor(context=context)
         self.executor.add_node(self.node)
         self.received: dict[str, list] = {}
-        for topic, kind, profile in heard:
+        for topic, kind, profile in HEARD + heard:
             self.received[topic] = []
             qos.create_subscription(self.node, kind, topic, self.received[topic].append, profile)
         self.publishers = {
-            topic: qos.create_publisher(self.node, kind, topic, profile) for topic, kind, profile in said
+            topic: qos.create_publisher(self.node, kind, topic, profile) for topic, kind, profile in SAID + said
         }
 
     def sense(self, stamp) -> None:
@@ -117,20 +130,13 @@ class Rig(Player):
     def __init__(self, context: rclpy.Context, lockstep: bool) -> None:
         self.lockstep = lockstep
         heard = (
-            ('servo_node/delta_twist_cmds', TwistStamped, qos.EVENT),
             ('gripper/command', GripperCommand, qos.EVENT),
-            ('executed_action', Command, qos.EVENT),
-            ('policy/request', ChunkRequest, qos.EVENT),
             ('intervention', Intervention, qos.LATCHED),
-            ('safety/status', SafetyStatus, qos.LATCHED),
             ('command', Command, qos.EVENT),
         )
         said = (
-            ('joint_states', JointState, qos.SENSOR),
-            ('ee_pose', PoseStamped, qos.SENSOR),
             ('policy/action_chunk', ActionChunk, qos.COMMAND),
             ('teleop/command', Teleop, qos.COMMAND),
-            ('episode/status', EpisodeStatus, qos.LATCHED),
             ('e_stop', Bool, qos.LATCHED),
         )
         super().__init__(context, heard, said)

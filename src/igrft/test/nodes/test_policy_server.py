@@ -13,14 +13,13 @@ import pytest
 import rclpy
 import torch
 from chain_rig import DOMAIN, Player, Process
-from geometry_msgs.msg import PoseStamped, TwistStamped
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import Image
 
 from igrft.policies.protocol import Policy
 from igrft.policies.registry import create
 from igrft.ros import qos
 from igrft.training import checkpoint as checkpoints
-from igrft_msgs.msg import ActionChunk, ChunkRequest, Command, EpisodeStatus, SafetyStatus
+from igrft_msgs.msg import ActionChunk, Command, EpisodeStatus
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -40,21 +39,8 @@ class Rig(Player):
     patience = 90.0
 
     def __init__(self, context: rclpy.Context) -> None:
-        heard = (
-            ('servo_node/delta_twist_cmds', TwistStamped, qos.EVENT),
-            ('executed_action', Command, qos.EVENT),
-            ('safety/status', SafetyStatus, qos.LATCHED),
-            ('policy/action_chunk', ActionChunk, qos.COMMAND),
-            ('policy/request', ChunkRequest, qos.EVENT),
-        )
-        said = (
-            ('joint_states', JointState, qos.SENSOR),
-            ('ee_pose', PoseStamped, qos.SENSOR),
-            ('camera/front/image_raw', Image, qos.IMAGE),
-            ('camera/wrist/image_raw', Image, qos.IMAGE),
-            ('episode/status', EpisodeStatus, qos.LATCHED),
-        )
-        super().__init__(context, heard, said)
+        cameras = tuple((f'camera/{camera}/image_raw', Image, qos.IMAGE) for camera in ('front', 'wrist'))
+        super().__init__(context, (('policy/action_chunk', ActionChunk, qos.COMMAND),), cameras)
         self.pixels = array('B', bytes(128 * 128 * 3))
         self.timers = [self.node.create_timer(0.02, self.feel), self.node.create_timer(0.1, self.look)]
 

@@ -47,7 +47,7 @@ class CompactFlowConfig:
     blocks: int = 3
     text: int = 16
     """floats of the encoded instruction"""
-    feature_noise: float = 0.1
+    feature_noise: float = 0.03
     """standard deviation of the noise on features in training"""
     dropout: float = 0.0
     flow_steps: int = 10

@@ -8,6 +8,7 @@ whatever its name: one small network learns them all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,14 +18,10 @@ from torch.nn import functional
 
 from igrft.policies.gaze import IDENTITY, columns
 
-PIXELS = 24
-"""Side of a window in samples."""
-RADIUS = 0.05
-"""[m] from its middle to its edge, at the thing's distance."""
 WIDEST = 1.0
 """Half of the window at most, in halves of the image: a thing before the lens fills it."""
-SEEN, KNOWN = 48, 128
-"""Floats that a window says, and that are known of a thing."""
+WAVE = 0.16
+"""[m] period of the predictions that resolve a place in a fixture."""
 AXES = ('x', 'y', 'z')
 EXACT = ('projection', 'mean', 'scale', 'middle', 'folds')
 """Buffers that lose too much in half precision."""
@@ -39,6 +36,28 @@ def tool_headings(proprio: Tensor, arms: int) -> Tensor:
     """
     first, second = proprio.view(len(proprio), arms, -1)[..., -6:].split(3, -1)
     return torch.atan2(first[..., 1] + second[..., 0], first[..., 0] - second[..., 1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlimpseConfig:
+    """The size of the second looks."""
+
+    pixels: int = 24
+    """side of a window in samples, a multiple of eight"""
+    radius: float = 0.05
+    """[m] from the middle of a window to its edge, at the thing's distance"""
+    width: int = 32
+    """channels of the convolutions"""
+    seen: int = 48
+    """floats that a window says"""
+    known: int = 128
+    """floats that are known of a thing"""
+
+    def __post_init__(self) -> None:
+        if self.pixels < 8 or self.pixels % 8:
+            raise ValueError('pixels must be a multiple of 8')
+        if min(self.width, self.seen, self.known) < 2 or self.radius <= 0:
+            raise ValueError('width, seen and known must be at least 2 and radius positive')
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +80,18 @@ class Glimpses(nn.Module):
         targets: names of the trunk's K predictions.
         lenses: camera to how it projects.
         proprio_dim: P.
+        config: their size.
     """
 
-    def __init__(self, targets: Sequence[str], lenses: Mapping[str, Lens], proprio_dim: int) -> None:
+    def __init__(
+        self,
+        targets: Sequence[str],
+        lenses: Mapping[str, Lens],
+        proprio_dim: int,
+        config: GlimpseConfig = GlimpseConfig(),
+    ) -> None:
         super().__init__()
+        self.config = config
         self.targets, self.cameras = tuple(targets), tuple(lenses)
         self.frames = tuple(lens.frame for lens in lenses.values())
         names, said, places = columns(targets)
@@ -72,17 +99,19 @@ class Glimpses(nn.Module):
         self.pairs = [name for name in names if name not in self.things]
         self.said = len(said)
         width = self.said + proprio_dim
+        channels, pixels, seen, known = config.width, config.pixels, config.seen, config.known
         self.see = nn.Sequential(
-            nn.Conv2d(3, 16, 5, 2, 2), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 32, 3, 2, 1),
-            nn.ReLU(), nn.Flatten(), nn.Linear(32 * (PIXELS // 8) ** 2, SEEN), nn.ReLU(),
+            nn.Conv2d(3, channels // 2, 5, 2, 2), nn.ReLU(), nn.Conv2d(channels // 2, channels, 3, 2, 1), nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, 2, 1), nn.ReLU(), nn.Flatten(),
+            nn.Linear(channels * (pixels // 8) ** 2, seen), nn.ReLU(),
         )  # fmt: skip
         self.identity = nn.Parameter(0.3 * torch.randn(len(self.things), IDENTITY))
-        inputs = width + IDENTITY + len(self.cameras) * SEEN
-        self.know = nn.Sequential(nn.Linear(inputs, KNOWN), nn.SiLU(), nn.Linear(KNOWN, KNOWN), nn.SiLU())
-        self.correct = nn.Linear(KNOWN, self.said)
-        self.heading = nn.Linear(KNOWN, 2)
-        self.compare = nn.Sequential(nn.Linear(width + 2 * KNOWN, KNOWN), nn.SiLU(), nn.Linear(KNOWN, self.said))
-        grid = torch.linspace(-1, 1, PIXELS)
+        inputs = width + IDENTITY + len(self.cameras) * seen
+        self.know = nn.Sequential(nn.Linear(inputs, known), nn.SiLU(), nn.Linear(known, known), nn.SiLU())
+        self.correct = nn.Linear(known, self.said)
+        self.heading = nn.Linear(known, 2)
+        self.compare = nn.Sequential(nn.Linear(width + 2 * known, known), nn.SiLU(), nn.Linear(known, self.said))
+        grid = torch.linspace(-1, 1, pixels)
         shapes = {
             'projection': torch.stack([lens.projection.float() for lens in lenses.values()]),
             'mean': torch.zeros(len(targets)),
@@ -108,7 +137,13 @@ class Glimpses(nn.Module):
         ends = [self._ends(pair) for pair in self.pairs]
         self.arms = max(1, sum(what.endswith('yaw.cos') for what in said))
         self.yaws = [(said.index(cos), said.index(f'{cos[:-3]}sin')) for cos in said if cos.endswith('yaw.cos')]
+        waves = [
+            [where[name.replace('.in.', f'.{wave}.')] for wave in ('in', 'cos', 'sin')]
+            for name in targets
+            if '.in.' in name and all(name.replace('.in.', f'.{wave}.') in where for wave in ('cos', 'sin'))
+        ]
         fixed = {
+            'waves': torch.tensor(waves, dtype=torch.long).reshape(-1, 3),
             'places': torch.tensor(order),
             'sources': torch.tensor(sources),
             'ends': torch.tensor(ends).reshape(-1, 2),
@@ -119,6 +154,7 @@ class Glimpses(nn.Module):
         self.places: Tensor
         self.sources: Tensor
         self.ends: Tensor
+        self.waves: Tensor
         self.window: Tensor
 
     def _ends(self, pair: str) -> tuple[int, int]:
@@ -134,24 +170,25 @@ class Glimpses(nn.Module):
         return torch.where(self.sources >= 0, found, self.middle)
 
     def windows(self, image: Tensor, camera: int, positions: Tensor) -> Tensor:
-        """What of an image [B, 3, H, W] is around positions [B, n, 3]: [B × n, 3, PIXELS, PIXELS]."""
+        """What of an image [B, 3, H, W] is around positions [B, n, 3]: [B × n, 3, pixels, pixels]."""
+        pixels = self.config.pixels
         batch, count = positions.shape[:2]
         projection = self.projection[camera]
         x, y, depth = (positions @ projection[:, :3].T + projection[:, 3]).unbind(-1)
         depth = depth.clamp_min(0.02)
         middle = (torch.stack([x, y], -1) / depth[..., None]).clamp(-2, 2)
-        half = (projection[0, :3].norm() * RADIUS / depth).clamp_max(WIDEST)
+        half = (projection[0, :3].norm() * self.config.radius / depth).clamp_max(WIDEST)
         grid = middle[:, :, None, None] + half[:, :, None, None, None] * self.window
-        grid = grid.view(batch, count * PIXELS, PIXELS, 2)
+        grid = grid.view(batch, count * pixels, pixels, 2)
         seen = functional.grid_sample(image, grid, padding_mode='border', align_corners=False)
-        return seen.view(batch, 3, count, PIXELS, PIXELS).transpose(1, 2).flatten(0, 1)
+        return seen.view(batch, 3, count, pixels, pixels).transpose(1, 2).flatten(0, 1)
 
     def headings(self, known: Tensor, things: Sequence[int], tools: Tensor) -> Tensor:
         """How things are turned, [B, n, columns]: said in base_link, as a camera on a stand sees it, and carried
         into the frame of each tool. Of a thing that looks the same after so many turns, the angle counts so many times.
 
         Args:
-            known: [B, n, KNOWN].
+            known: [B, n, known].
             things: n numbers.
             tools: [B, arms] rad, heading of each tool that points down.
         """
@@ -196,7 +233,7 @@ class Glimpses(nn.Module):
         seen = []
         for camera, name in enumerate(self.cameras):
             image = images[name].movedim(-1, 1).to(predictions.dtype).div(127.5).sub(1.0)
-            seen.append(self.see(self.windows(image, camera, positions[:, camera])).view(batch, len(things), SEEN))
+            seen.append(self.see(self.windows(image, camera, positions[:, camera])).view(batch, len(things), -1))
         own = proprio[:, None].expand(-1, len(things), -1)
         identity = self.identity[things].expand(batch, -1, -1)
         known = self.know(torch.cat([table[:, things], own, identity, *seen], -1))
@@ -207,7 +244,15 @@ class Glimpses(nn.Module):
             shown = table[:, [len(self.things) + pair for pair in pairs]]
             both = [shown, proprio[:, None].expand(-1, len(pairs), -1), known[:, first], known[:, second]]
             update[:, [len(self.things) + pair for pair in pairs]] = self.compare(torch.cat(both, -1)).to(update.dtype)
-        return predictions + update.flatten(1)[:, self.places]
+        return self._waved(predictions + update.flatten(1)[:, self.places])
+
+    def _waved(self, found: Tensor) -> Tensor:
+        """With the waves of places in fixtures calculated: they repeat too often for a network to learn them well."""
+        place, *waves = self.waves.unbind(1)
+        angle = 2 * math.pi / WAVE * (found[:, place] * self.scale[place] + self.mean[place])
+        for column, wave in zip(waves, (angle.cos(), angle.sin()), strict=True):
+            found = found.index_copy(1, column, (wave - self.mean[column]) / self.scale[column])
+        return found
 
     def _slots(self, things: Sequence[int]) -> Tensor:
         """From a thing's number to its place among those looked at."""

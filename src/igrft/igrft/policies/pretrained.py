@@ -62,7 +62,7 @@ class PretrainedTrunk:
     def build(self) -> Trunk:
         """The module, with its weights where there are any."""
         lenses = {camera: Lens(frame, torch.zeros(3, 4)) for camera, frame in self.frames.items()}
-        glimpses = Glimpses(self.targets, lenses, self.proprio_dim) if lenses else None
+        glimpses = Glimpses(self.targets, lenses, self.proprio_dim, self.config.glimpse) if lenses else None
         trunk = Trunk(self.cameras, self.image_size, self.proprio_dim, len(self.targets), self.config, glimpses)
         if self.weights is not None:
             trunk.load_state_dict({name: tensor.float() for name, tensor in self.weights.items()})

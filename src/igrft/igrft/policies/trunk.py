@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from igrft.policies.glimpse import Glimpses, tool_headings
+from igrft.policies.glimpse import GlimpseConfig, Glimpses, tool_headings
 
 SHARPNESS = 4.0
 """Of an untrained soft-argmax: with 1 all keypoints begin in the middle and learn slowly."""
@@ -33,6 +33,8 @@ class TrunkConfig:
     hidden: int = 256
     latent: int = 96
     """floats of the latent state, besides the predictions"""
+    glimpse: GlimpseConfig = GlimpseConfig()
+    """of the second looks"""
 
     def __post_init__(self) -> None:
         if min(self.stem, self.width, self.keypoints, self.hidden, self.latent) < 1:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 EVERY = 100
 """Steps between two lines of progress."""
+BETA = 0.03
+"""[deviations of a target] below which an error is squared: a few millimetres of a thing that is moved decimetres."""
 
 
 class Descent:
@@ -48,8 +50,9 @@ class Descent:
             raise RuntimeError(f'{self._name}, step {done}: the gradient is not finite; lower the rate, or the threads')
         self._optimiser.step()
         with torch.no_grad():
-            for key, tensor in self._module.state_dict().items():
-                self._average[key].lerp_(tensor, 1 - min(0.995, (1 + done) / (10 + done)))
+            now = self._module.state_dict()
+            kept = [self._average[key] for key in now]
+            torch._foreach_lerp_(kept, list(now.values()), 1 - min(0.995, (1 + done) / (10 + done)))
         self._done = done + 1
         if self._done % EVERY == 0 or self._done == 1:
             rest = (time.monotonic() - self._begin) / self._done * (self._steps - self._done)

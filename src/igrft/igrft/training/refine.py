@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from igrft.policies.glimpse import AXES, Glimpses, Lens, tool_headings
+from igrft.policies.glimpse import AXES, GlimpseConfig, Glimpses, Lens, tool_headings
 from igrft.policies.trunk import Trunk
-from igrft.training.descent import Descent
+from igrft.training.descent import BETA, Descent
+from igrft.training.frames import Frames
 from igrft.training.scene_store import Scenes
 from igrft.training.shades import brightness
 
@@ -33,22 +34,28 @@ class RefineConfig:
     batch: int = 128
     learning_rate: float = 2e-3
     seed: int = 0
+    device: str = 'cpu'
+    beta: float = BETA
 
 
 @torch.no_grad()
-def first_looks(trunk: Trunk, scenes: Scenes, batch: int = 128) -> Tensor:
+def first_looks(trunk: Trunk, frames: Frames, proprio: Tensor, batch: int = 128) -> Tensor:
     """What the trunk predicts without second looks: [N, K]."""
     parts = []
-    with torch.autocast('cpu', torch.bfloat16):
-        for begin in range(0, len(scenes.proprio), batch):
-            window = slice(begin, begin + batch)
-            images = {camera: torch.from_numpy(np.array(frames[window])) for camera, frames in scenes.images.items()}
-            features = trunk(images, torch.from_numpy(scenes.proprio[window]))
+    with torch.autocast(frames.device.type, torch.bfloat16, enabled=frames.device.type == 'cpu'):
+        for rows in torch.arange(len(proprio)).split(batch):
+            features = trunk(frames.take(rows), proprio[rows.to(proprio.device)])
             parts.append(trunk.predictions(features).float())
     return torch.cat(parts)
 
 
-def blank(everything: Scenes, names: tuple[str, ...], lenses: Mapping[str, Lens], folds: Mapping[str, int]) -> Glimpses:
+def blank(
+    everything: Scenes,
+    names: tuple[str, ...],
+    lenses: Mapping[str, Lens],
+    folds: Mapping[str, int],
+    config: GlimpseConfig = GlimpseConfig(),
+) -> Glimpses:
     """Untrained second looks that know the targets' scales, and where the things are that never move.
 
     Args:
@@ -56,8 +63,9 @@ def blank(everything: Scenes, names: tuple[str, ...], lenses: Mapping[str, Lens]
         names: of the targets that the trunk predicts.
         lenses: of the cameras.
         folds: ``<task>/<thing>`` to the turns after which it looks the same.
+        config: their size.
     """
-    looks = Glimpses(names, lenses, everything.proprio.shape[1])
+    looks = Glimpses(names, lenses, everything.proprio.shape[1], config)
     means = dict(zip(everything.names, np.nanmean(everything.targets, 0).tolist(), strict=True))
     spread = dict(zip(everything.names, np.nanstd(everything.targets, 0).tolist(), strict=True))
     looks.mean.copy_(torch.tensor([means[name] for name in names]))
@@ -80,12 +88,13 @@ def refine(trunk: Trunk, looks: Glimpses, scenes: Scenes, config: RefineConfig) 
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    trunk = trunk.eval()
-    first = first_looks(trunk, scenes)
-    proprio = torch.from_numpy(scenes.proprio)
+    device = torch.device(config.device)
+    trunk, looks = trunk.eval().to(device), looks.to(device)
+    frames, proprio = Frames(scenes, device), torch.from_numpy(scenes.proprio).to(device)
+    first = first_looks(trunk, frames, proprio)
     state, tools = trunk.normalised(proprio), tool_headings(proprio, looks.arms)
     targets = torch.from_numpy(scenes.targets)
-    wanted = ((targets - looks.mean) / looks.scale).nan_to_num(0.0)
+    wanted = ((targets.to(device) - looks.mean) / looks.scale).nan_to_num(0.0)
     tasks = sorted({name.partition('/')[0] for name in looks.targets})
     columns = {task: torch.tensor([name.startswith(f'{task}/') for name in looks.targets]) for task in tasks}
     rows_of = {task: np.flatnonzero(~targets[:, columns[task]].isnan().all(1).numpy()) for task in tasks}
@@ -94,14 +103,13 @@ def refine(trunk: Trunk, looks: Glimpses, scenes: Scenes, config: RefineConfig) 
         task = of = str(rng.choice(tasks))
         if rng.random() < FOREIGN:
             of = str(rng.choice(tasks))
-        rows = np.sort(rng.choice(rows_of[task], config.batch))
-        images = {
-            camera: brightness(torch.from_numpy(frames[rows]), generator) for camera, frames in scenes.images.items()
-        }
+        rows = torch.from_numpy(np.sort(rng.choice(rows_of[task], config.batch)))
+        images = {camera: brightness(frame, generator) for camera, frame in frames.take(rows).items()}
+        rows, own = rows.to(device), columns[of].to(device)
         # In full precision: in half of it a window's edge is off by more than a pixel.
-        found = looks(images, first[rows], state[rows], tools[rows], of, SLIP)[:, columns[of]]
-        goal = wanted[rows][:, columns[of]] if of == task else torch.zeros_like(found)
-        loss = functional.smooth_l1_loss(found, goal, beta=0.1) * (1.0 if of == task else LIGHT)
+        found = looks(images, first[rows], state[rows], tools[rows], of, SLIP)[:, own]
+        goal = wanted[rows][:, own] if of == task else torch.zeros_like(found)
+        loss = functional.smooth_l1_loss(found, goal, beta=config.beta) * (1.0 if of == task else LIGHT)
         descent.step(loss)
     descent.finish()
     trunk.glimpses = looks.eval()

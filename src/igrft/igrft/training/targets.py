@@ -27,13 +27,12 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from igrft.policies.glimpse import AXES, WAVE
+
 Float64 = npt.NDArray[np.float64]
 
 NEAR = 0.04
 """[m] scale of the targets that resolve the neighbourhood of the tool."""
-WAVE = 0.16
-"""[m] period of the targets that resolve a place in a fixture."""
-AXES = ('x', 'y', 'z')
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from igrft.policies.glimpse import PIXELS, Glimpses, Lens, tool_headings
+from igrft.policies.glimpse import WAVE, GlimpseConfig, Glimpses, Lens, tool_headings
 from igrft.types import proprioception
 
 AXES = ('x', 'y', 'z')
+PIXELS = GlimpseConfig().pixels
 THINGS = ('stack/red', 'stack/blue', 'pack/lid')
 TARGETS = (
     *(f'{thing}.{frame}.{axis}' for thing in THINGS for frame in ('base', 'tool') for axis in AXES),
@@ -114,3 +115,29 @@ def test_the_image_at_a_thing_matters_and_reaches_its_pair(looks: Glimpses) -> N
     changed = {name for name, a, b in zip(TARGETS, first[0], second[0], strict=True) if a != b}
     assert {'stack/red.base.x', 'stack/red-blue.base.x'} <= changed
     assert 'stack/blue.base.x' not in changed
+
+
+@given(st.floats(-0.3, 0.3), st.floats(0.5, 2.0))
+def test_the_waves_of_a_place_in_a_fixture_are_calculated_from_it(place: float, scale: float) -> None:
+    names = [f'shelve/{what}.x' for what in ('can.base', 'rack.base', 'can-rack.in', 'can-rack.cos', 'can-rack.sin')]
+    looks = Glimpses(names, {'front': ABOVE}, 17)
+    looks.scale.fill_(scale)
+    looks.mean.fill_(0.1)
+    # nothing is corrected: only what follows from the place changes
+    for layer in (looks.correct, looks.compare[-1]):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    first = torch.randn(1, 5)
+    first[0, 2] = (place - 0.1) / scale
+    with torch.no_grad():
+        found = looks({'front': torch.zeros(1, 16, 16, 3)}, first, torch.zeros(1, 17), torch.zeros(1, 1))
+    assert torch.equal(found[:, :3], first[:, :3])
+    angle = 2 * np.pi * place / WAVE
+    metres = found[0, 3:] * scale + 0.1
+    assert metres.tolist() == pytest.approx([np.cos(angle), np.sin(angle)], abs=1e-4)
+
+
+@pytest.mark.parametrize('wrong', [{'pixels': 20}, {'pixels': 0}, {'known': 1}, {'radius': 0.0}])
+def test_a_size_that_cannot_be_built_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        GlimpseConfig(**wrong)

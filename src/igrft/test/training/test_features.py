@@ -46,8 +46,8 @@ def test_another_trunk_has_other_features(
 @pytest.mark.parametrize(
     ('name', 'cameras', 'proprio', 'seen'),
     [
-        ('cell_v3', ('front', 'wrist'), 17, ('block_stacking/red_block.tool.x', 'parcel_packing/lid.angle')),
-        ('cell_dual_v2', ('front', 'left_wrist', 'right_wrist'), 34, ('sort_hand_over/red_bar.left.tool.x',)),
+        ('cell_v4', ('front', 'wrist'), 17, ('block_stacking/red_block.tool.x', 'parcel_packing/lid.angle')),
+        ('cell_dual_v3', ('front', 'left_wrist', 'right_wrist'), 34, ('sort_hand_over/red_bar.left.tool.x',)),
     ],
 )
 def test_the_shipped_trunks_fit_the_cells(

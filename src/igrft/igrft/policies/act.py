@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from igrft.config import as_dict, parse
 from igrft.method.awr import AwrLoss, weighted_loss
 from igrft.policies.normalisation import Normalisation
-from igrft.policies.pretrained import PretrainedTrunk, named_trunk
+from igrft.policies.pretrained import PretrainedTrunk, named_trunk, refuse_older
 from igrft.policies.protocol import Batch, Inputs, Policy, PolicySpec
 from igrft.policies.real_time_chunking import Committed
 from igrft.policies.text import TextEncoder
@@ -109,6 +109,7 @@ class Act(Policy):
     def rebuild(cls, spec: PolicySpec, settings: Mapping[str, Any]) -> Act:
         """The policy of a checkpoint, from :meth:`config_dict`, before its weights are loaded."""
         own = dict(settings)
+        refuse_older(own)
         targets, frames = tuple(own.pop('targets', ())), own.pop('frames', {})
         trunk = parse(own.pop('trunk', {}), TrunkConfig, f'{cls.name}: trunk')
         sizes = (spec.cameras, spec.image_size, spec.proprio_dim)

@@ -20,7 +20,7 @@ from igrft.config import as_dict
 from igrft.policies.flow import FlowPolicy
 from igrft.policies.gaze import Gaze
 from igrft.policies.normalisation import Normalisation
-from igrft.policies.pretrained import PretrainedTrunk, named_trunk
+from igrft.policies.pretrained import PretrainedTrunk, named_trunk, refuse_older
 from igrft.policies.protocol import Inputs, PolicyError, PolicySpec
 from igrft.policies.text import TextEncoder
 from igrft.policies.trunk import Trunk, TrunkConfig
@@ -160,6 +160,7 @@ class CompactFlow(FlowPolicy):
         from igrft.config import parse
 
         own = dict(settings)
+        refuse_older(own)
         targets, frames = tuple(own.pop('targets', ())), own.pop('frames', {})
         config = parse(own, CompactFlowConfig, cls.name)
         sizes = (spec.cameras, spec.image_size, spec.proprio_dim)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -147,6 +148,19 @@ def named_trunk(name: str, cameras: tuple[str, ...], image_size: int, proprio_di
     found = fitting_trunk(cameras, image_size, proprio_dim) if name == 'shipped' else load_trunk(name)
     found.check(cameras, image_size, proprio_dim)
     return found
+
+
+def refuse_older(settings: Mapping[str, Any]) -> None:
+    """Refuse the settings of a policy that learned on features which no longer mean the same.
+
+    Raises:
+        TrunkError: saying what to do.
+    """
+    if settings.get('frames') and 'glimpse' not in settings.get('trunk', {}):
+        raise TrunkError(
+            'model: trunk.glimpse is missing: this checkpoint is older than the calculated waves of a place, and its '
+            'policy would misread them; train it anew from its episodes'
+        )
 
 
 def is_finite(weights: dict[str, Tensor]) -> bool:

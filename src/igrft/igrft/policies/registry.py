@@ -13,6 +13,7 @@ from igrft.policies.act import Act, ActConfig
 from igrft.policies.compact_flow import CompactFlow, CompactFlowConfig
 from igrft.policies.lerobot import LerobotConfig, Pi05, SmolVla
 from igrft.policies.pi0 import Pi0, Pi0Config
+from igrft.policies.pretrained import TrunkError
 from igrft.policies.protocol import Policy, PolicyError, PolicySpec
 
 FAMILIES: dict[str, tuple[type[Any], type[Any]]] = {
@@ -114,5 +115,8 @@ def rebuild(description: Mapping[str, Any], where: str) -> Policy:
     """
     policy_class, _ = _family(description.get('family'), f'{where}: family')
     spec = parse(description.get('spec', {}), PolicySpec, f'{where}: spec')
-    policy: Policy = policy_class.rebuild(spec, description.get('model', {}))
+    try:
+        policy: Policy = policy_class.rebuild(spec, description.get('model', {}))
+    except TrunkError as error:
+        raise PolicyError(f'{where}: {error}') from error
     return policy

@@ -66,6 +66,14 @@ def test_a_description_rebuilds_the_policy(policy: Policy, make_inputs: MakeInpu
     assert np.array_equal(policy.sample(inputs, 1.0, seeded()), other.sample(inputs, 1.0, seeded()))
 
 
+@pytest.mark.parametrize('family', ['compact_flow', 'act'])
+def test_a_policy_that_learned_on_other_features_is_refused(family: str) -> None:
+    description = describe(create(family, cameras=('front', 'wrist'), image_size=128, proprio_dim=17, action_dim=7))
+    del description['model']['trunk']['glimpse']
+    with pytest.raises(PolicyError, match=r'^policy\.json: model: trunk\.glimpse .* train it anew'):
+        rebuild(description, 'policy.json')
+
+
 def test_features_have_the_promised_width_and_feed_the_critic(policy: Policy, make_inputs: MakeInputs) -> None:
     inputs = make_inputs(3)
     assert policy.features(inputs).shape == (3, policy.feature_dim)

@@ -53,7 +53,7 @@ def test_another_trunk_has_other_features(
 def test_the_shipped_trunks_fit_the_cells(
     name: str, cameras: tuple[str, ...], proprio: int, seen: tuple[str, ...]
 ) -> None:
-    assert (WEIGHTS / f'{name}.safetensors').stat().st_size < 2_000_000
+    assert (WEIGHTS / f'{name}.safetensors').stat().st_size < 2_500_000
     trunk = load_trunk(name)
     trunk.check(cameras, 128, proprio)
     assert {target.rsplit('.', 1)[0] for target in seen} <= {target.rsplit('.', 1)[0] for target in trunk.targets}

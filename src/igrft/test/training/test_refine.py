@@ -9,6 +9,7 @@ import torch
 
 from igrft.policies.glimpse import Lens
 from igrft.policies.trunk import Trunk, TrunkConfig
+from igrft.training.frames import Frames
 from igrft.training.refine import RefineConfig, blank, first_looks, refine
 from igrft.training.scene_store import Scenes
 from igrft.types import proprioception
@@ -43,7 +44,7 @@ def test_second_looks_learn_a_heading() -> None:
     config = TrunkConfig(stem=2, width=2, keypoints=2, hidden=4, latent=4)
     trunk = Trunk(('front',), SIDE, 17, 5, config)
     looks = blank(train, train.names, {'front': ABOVE}, {'toy/bar': 2})
-    before = first_looks(trunk, test)
+    before = first_looks(trunk, Frames(test, torch.device('cpu')), torch.from_numpy(test.proprio))
     trunk = refine(trunk, looks, train, RefineConfig(steps=120, batch=64))
     with torch.no_grad():
         features = trunk({'front': torch.from_numpy(test.images['front'])}, torch.from_numpy(test.proprio))

@@ -53,8 +53,10 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     if arguments.seeds is not None:
         jobs = [job for job in jobs if job.seed in arguments.seeds]
+    where = given.index('--out') if '--out' in given else len(given)
+    told = [*given[:where], *given[where + 2 :]]  # a folder of this machine tells a reader nothing
     about = {
-        'command': f'`igrft bench paper {shlex.join(given)}`'.replace(' `', '`'),
+        'command': f'`igrft bench paper {shlex.join(told)}`'.replace(' `', '`'),
         'profile': Path(arguments.profile).stem,
         'evaluation seeds from': profile.evaluation_seed,
         'made': time.strftime('%Y-%m-%d', time.gmtime()),

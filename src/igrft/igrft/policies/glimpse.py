@@ -18,6 +18,8 @@ from torch.nn import functional
 
 from igrft.policies.gaze import IDENTITY, columns
 
+RADIUS = 0.05
+"""[m] from the middle of a window to its edge, at the thing's distance."""
 WIDEST = 1.0
 """Half of the window at most, in halves of the image: a thing before the lens fills it."""
 WAVE = 0.16
@@ -44,8 +46,6 @@ class GlimpseConfig:
 
     pixels: int = 24
     """side of a window in samples, a multiple of eight"""
-    radius: float = 0.05
-    """[m] from the middle of a window to its edge, at the thing's distance"""
     width: int = 32
     """channels of the convolutions"""
     seen: int = 48
@@ -56,8 +56,8 @@ class GlimpseConfig:
     def __post_init__(self) -> None:
         if self.pixels < 8 or self.pixels % 8:
             raise ValueError('pixels must be a multiple of 8')
-        if min(self.width, self.seen, self.known) < 2 or self.radius <= 0:
-            raise ValueError('width, seen and known must be at least 2 and radius positive')
+        if min(self.width, self.seen, self.known) < 2:
+            raise ValueError('width, seen and known must be at least 2')
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class Glimpses(nn.Module):
         x, y, depth = (positions @ projection[:, :3].T + projection[:, 3]).unbind(-1)
         depth = depth.clamp_min(0.02)
         middle = (torch.stack([x, y], -1) / depth[..., None]).clamp(-2, 2)
-        half = (projection[0, :3].norm() * self.config.radius / depth).clamp_max(WIDEST)
+        half = (projection[0, :3].norm() * RADIUS / depth).clamp_max(WIDEST)
         grid = middle[:, :, None, None] + half[:, :, None, None, None] * self.window
         grid = grid.view(batch, count * pixels, pixels, 2)
         seen = functional.grid_sample(image, grid, padding_mode='border', align_corners=False)

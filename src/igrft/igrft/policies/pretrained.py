@@ -156,7 +156,8 @@ def refuse_older(settings: Mapping[str, Any]) -> None:
     Raises:
         TrunkError: saying what to do.
     """
-    if settings.get('frames') and 'glimpse' not in settings.get('trunk', {}):
+    waves = any('.in.' in target for target in settings.get('targets', ()))
+    if waves and 'glimpse' not in settings.get('trunk', {}):
         raise TrunkError(
             'model: trunk.glimpse is missing: this checkpoint is older than the calculated waves of a place, and its '
             'policy would misread them; train it anew from its episodes'

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from igrft.training.scene_store import Scenes
+from igrft.types import UInt8
 
 PIECE = 4096
 """Scenes that are copied to a GPU at a time."""
@@ -19,21 +20,14 @@ class Frames:
     Args:
         scenes: N of them.
         device: ``cpu``, or one whose memory takes N × cameras × S × S × 3 bytes.
-        hold: keep all in the device's memory; left out, where that is not the CPU's.
     """
 
-    def __init__(self, scenes: Scenes, device: torch.device, hold: bool | None = None) -> None:
+    def __init__(self, scenes: Scenes, device: torch.device) -> None:
         self.device = device
         self._files = scenes.images
         self._held: dict[str, Tensor] = {}
-        if device.type != 'cpu' if hold is None else hold:
-            self._held = {camera: self._copied(frames) for camera, frames in scenes.images.items()}
-
-    def _copied(self, frames: np.ndarray) -> Tensor:
-        held = torch.empty(frames.shape, dtype=torch.uint8, device=self.device)
-        for begin in range(0, len(frames), PIECE):
-            held[begin : begin + PIECE] = torch.from_numpy(np.array(frames[begin : begin + PIECE]))
-        return held
+        if device.type != 'cpu':
+            self._held = {camera: copied(frames, device) for camera, frames in scenes.images.items()}
 
     def take(self, rows: Tensor) -> dict[str, Tensor]:
         """Camera to [B, S, S, 3] uint8 of these rows, which a file gives fastest in rising order."""
@@ -42,3 +36,15 @@ class Frames:
             return {camera: held[index] for camera, held in self._held.items()}
         chosen = rows.numpy()
         return {camera: torch.from_numpy(frames[chosen]) for camera, frames in self._files.items()}
+
+    def precision(self) -> torch.autocast:
+        """How the first look reads them: in half precision on a CPU, for its speed; in full on a GPU."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == 'cpu')
+
+
+def copied(frames: UInt8, device: torch.device) -> Tensor:
+    """Images [N, S, S, 3] of a file in a device's memory, piece by piece."""
+    held = torch.empty(frames.shape, dtype=torch.uint8, device=device)
+    for begin in range(0, len(frames), PIECE):
+        held[begin : begin + PIECE] = torch.from_numpy(np.array(frames[begin : begin + PIECE]))
+    return held

@@ -35,14 +35,13 @@ class RefineConfig:
     learning_rate: float = 2e-3
     seed: int = 0
     device: str = 'cpu'
-    beta: float = BETA
 
 
 @torch.no_grad()
 def first_looks(trunk: Trunk, frames: Frames, proprio: Tensor, batch: int = 128) -> Tensor:
     """What the trunk predicts without second looks: [N, K]."""
     parts = []
-    with torch.autocast(frames.device.type, torch.bfloat16, enabled=frames.device.type == 'cpu'):
+    with frames.precision():
         for rows in torch.arange(len(proprio)).split(batch):
             features = trunk(frames.take(rows), proprio[rows.to(proprio.device)])
             parts.append(trunk.predictions(features).float())
@@ -109,7 +108,7 @@ def refine(trunk: Trunk, looks: Glimpses, scenes: Scenes, config: RefineConfig) 
         # In full precision: in half of it a window's edge is off by more than a pixel.
         found = looks(images, first[rows], state[rows], tools[rows], of, SLIP)[:, own]
         goal = wanted[rows][:, own] if of == task else torch.zeros_like(found)
-        loss = functional.smooth_l1_loss(found, goal, beta=config.beta) * (1.0 if of == task else LIGHT)
+        loss = functional.smooth_l1_loss(found, goal, beta=BETA) * (1.0 if of == task else LIGHT)
         descent.step(loss)
     descent.finish()
     trunk.glimpses = looks.eval()

@@ -32,10 +32,7 @@ def test_a_batch_holds_the_rows_that_were_asked_for(scenes: Scenes) -> None:
         assert np.array_equal(taken.numpy(), scenes.images[camera][[0, 3, 3, 10]])
 
 
-def test_what_a_device_holds_is_copied_whole_whatever_the_size_of_the_pieces(
-    scenes: Scenes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_copy_is_whole_whatever_the_size_of_the_pieces(scenes: Scenes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frames, 'PIECE', 4)
-    held = Frames(scenes, torch.device('cpu'), hold=True)
-    taken = held.take(torch.arange(11))
-    assert all(np.array_equal(taken[camera].numpy(), scenes.images[camera]) for camera in scenes.images)
+    for images in scenes.images.values():
+        assert np.array_equal(frames.copied(images, torch.device('cpu')).numpy(), images)

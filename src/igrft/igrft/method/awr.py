@@ -31,27 +31,13 @@ class StepWeightConfig:
     """the policy's steps count only in episodes that succeeded"""
     before_takeover: int = 40
     """[steps] of the policy before a takeover that count nothing: they led to it"""
+    detour: float = 3.0
+    """a human's steps count where a subtask is completed within so many times the longest that a demonstration took
+    for one; 0: wherever one is completed later"""
 
     def __post_init__(self) -> None:
-        if self.human < 0 or self.before_takeover < 0:
-            raise ValueError('human and before_takeover must not be negative')
-
-
-def nothing_to_imitate(source: Tensor, before_takeover: int, last_progress: int) -> Tensor:
-    """Mark the policy's steps that led to a takeover, and a human's that led nowhere.
-
-    Args:
-        source: [T] of :class:`igrft.types.Source`, one episode.
-        before_takeover: steps before one that led to it.
-        last_progress: T where the episode succeeded, else the step in which its last subtask was completed, -1 without.
-
-    Returns:
-        [T] bool.
-    """
-    human, led = source == int(Source.HUMAN), torch.zeros(len(source), dtype=torch.bool)
-    for start in ((human[1:] & ~human[:-1]).nonzero().flatten() + 1).tolist():
-        led[max(0, start - before_takeover) : start] = True
-    return (led & (source == int(Source.POLICY))) | (human & (torch.arange(len(source)) > last_progress))
+        if min(self.human, self.before_takeover, self.detour) < 0:
+            raise ValueError('human, before_takeover and detour must not be negative')
 
 
 def step_weights(
@@ -68,7 +54,7 @@ def step_weights(
         advantage: Â, [N].
         source: [N] of :class:`igrft.types.Source`.
         demonstration: [N] bool, steps of D_demo.
-        left_out: [N] bool, see :func:`nothing_to_imitate`.
+        left_out: [N] bool, see :func:`igrft.training.marks.nothing_to_imitate`.
         succeeded: [N] bool, steps of episodes that succeeded; needed where the configuration asks for successes only.
 
     Returns:

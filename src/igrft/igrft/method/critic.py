@@ -19,8 +19,8 @@ class CriticConfig:
 
     hidden: int = 128
     layers: int = 2
-    ensemble: int = 2
-    """independent value networks; V is their mean"""
+    ensemble: int = 3
+    """value networks; V is their mean. Each never sees its share of the episodes, and alone says what those promised"""
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
@@ -54,9 +54,10 @@ class Critic(nn.Module):
         state = state.detach()
         return torch.stack([member(state).squeeze(-1) for member in self.values])
 
-    def value(self, state: Tensor) -> Tensor:
-        """V(s): [B], the ensemble's mean."""
-        return self.value_ensemble(state).mean(0)
+    def value(self, state: Tensor, unseen_by: Tensor | None = None) -> Tensor:
+        """V(s): [B], the ensemble's mean; or what its member ``unseen_by`` [B] says, who never saw the episode."""
+        values = self.value_ensemble(state)
+        return values.mean(0) if unseen_by is None else values.gather(0, unseen_by[None]).squeeze(0)
 
     def interaction_logit(self, state: Tensor) -> Tensor:
         """The logit of p_int(s): [B]."""
@@ -92,7 +93,12 @@ def expectile_loss(prediction: Tensor, target: Tensor, expectile: float) -> Tens
 
 
 def critic_loss(
-    critic: Critic, state: Tensor, returns: Tensor, interaction: Tensor, expectile: float = 0.5
+    critic: Critic,
+    state: Tensor,
+    returns: Tensor,
+    interaction: Tensor,
+    expectile: float = 0.5,
+    unseen_by: Tensor | None = None,
 ) -> CriticLoss:
     """The loss of both heads.
 
@@ -102,9 +108,13 @@ def critic_loss(
         returns: λ-returns of the steps, [B], see :mod:`.advantage`.
         interaction: I_t in {0, 1}, [B].
         expectile: above 0.5 leans V towards the better of the recorded actions.
+        unseen_by: the member that learns nothing from a step, [B]; None lets all learn from all.
     """
     values = critic.value_ensemble(state)
-    value = expectile_loss(values, returns.expand_as(values), expectile).mean()
+    errors = expectile_loss(values, returns.expand_as(values), expectile)
+    if unseen_by is not None:
+        errors = errors.scatter(0, unseen_by[None], 0.0) * len(values) / max(1, len(values) - 1)
+    value = errors.mean()
     logit = critic.interaction_logit(state)
     cross_entropy = functional.binary_cross_entropy_with_logits(logit, interaction.to(logit.dtype))
     accuracy = ((logit > 0) == (interaction > 0.5)).float().mean()

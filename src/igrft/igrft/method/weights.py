@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,37 +15,35 @@ class WeightConfig:
     """The constants of the weighting."""
 
     beta: float = 1.0
-    """β, temperature of the weights in standard deviations of Â; small is greedy"""
+    """β in root mean squares of Â; small is greedy"""
     clip: float = 5.0
-    """w_max, after normalisation to a mean of 1"""
+    """w_max; a step as good as V(s) promises weighs 1"""
     positive_only: bool = False
     """steps with Â below its threshold count nothing"""
     threshold: float = 0.0
-    """that threshold, in standard deviations of Â"""
+    """that threshold, in root mean squares of Â"""
 
     def __post_init__(self) -> None:
         if self.beta <= 0:
             raise ValueError('beta must be positive')
         if self.clip < 1:
-            raise ValueError('clip must be at least 1, the mean weight')
+            raise ValueError('clip must be at least 1, the weight where Â is 0')
 
 
 def advantage_weights(advantage: Tensor, config: WeightConfig) -> Tensor:
-    """w = exp(Â / β), normalised to mean 1, then clipped to [0, w_max].
+    """w = min(exp(Â / β), w_max): one step that did unheard-of well must not outweigh all others.
 
     Args:
-        advantage: Â, [N]; it is divided by its standard deviation first, so that β has no unit.
+        advantage: Â, [N]; it is divided by its root mean square first, so that β has no unit.
 
     Returns:
         [N], monotone in Â, not negative, at most ``clip``.
     """
     if not len(advantage):
         return advantage
-    scaled = advantage / advantage.std(correction=0).clamp_min(1e-8)
-    weights = torch.exp((scaled - scaled.max()) / config.beta)
-    if config.positive_only:
-        weights = weights * (scaled >= config.threshold)
-    return (weights / weights.mean().clamp_min(1e-12)).clamp(max=config.clip)
+    scaled = advantage / advantage.square().mean().sqrt().clamp_min(1e-8)
+    weights = torch.exp((scaled / config.beta).clamp(max=math.log(config.clip)))
+    return weights * (scaled >= config.threshold) if config.positive_only else weights
 
 
 def effective_sample_size(weights: Tensor) -> Tensor:

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from igrft.episodes.sampler import Rows, episode_ends
-from igrft.method.awr import StepWeightConfig, nothing_to_imitate
+from igrft.method.awr import StepWeightConfig
 from igrft.policies.images import to_policy_size
 from igrft.policies.protocol import Inputs, Policy, PolicySpec
+from igrft.training.marks import longest_wait, nothing_to_imitate, progress_of
 from igrft.types import DecodedEpisode, Kind, Outcome, Source
 
 
@@ -78,7 +79,7 @@ class Dataset:
         lengths: [E] steps.
         proprio: [N, P]. actions: [N, A]. rewards: [N]. interaction: [N].
         source: [N] of :class:`igrft.types.Source`.
-        demonstration: [N] bool. left_out: [N] bool, see :func:`igrft.method.awr.nothing_to_imitate`.
+        demonstration: [N] bool. left_out: [N] bool, see :func:`.marks.nothing_to_imitate`.
         features: [N, F], None where the policy learns from images.
     """
 
@@ -102,7 +103,7 @@ class Dataset:
         episodes: Iterable[DecodedEpisode],
         policy: Policy,
         task: str = '',
-        before: int = StepWeightConfig.before_takeover,
+        marks: StepWeightConfig = StepWeightConfig(),
         features: FeatureSource | None = None,
     ) -> Dataset:
         """Check and concatenate episodes.
@@ -111,7 +112,7 @@ class Dataset:
             episodes: in any order.
             policy: gives the sizes, and the features where it caches them.
             task: the only task to take, '' for all.
-            before: steps before a takeover to mark.
+            marks: what is nothing to imitate.
             features: how to compute an episode's features.
 
         Raises:
@@ -136,6 +137,7 @@ class Dataset:
         lengths = [len(episode) for episode in kept]
         sources = [torch.from_numpy(np.asarray(episode.source, np.int64)) for episode in kept]
         demonstration = [np.full(len(e), e.info.kind is Kind.DEMONSTRATION) for e in kept]
+        within = longest_wait(kept, marks.detour)
         read = features or encode_episode
         return cls(
             episodes=kept,
@@ -148,7 +150,10 @@ class Dataset:
             source=torch.cat(sources),
             demonstration=join(demonstration, torch.bool),
             left_out=torch.cat(
-                [nothing_to_imitate(source, before, _last_progress(e)) for source, e in zip(sources, kept, strict=True)]
+                [
+                    nothing_to_imitate(source, marks.before_takeover, progress_of(e), within)
+                    for source, e in zip(sources, kept, strict=True)
+                ]
             ),
             features=torch.cat([read(policy, e) for e in kept]) if policy.caches_features else None,
             ends=episode_ends(lengths),
@@ -195,12 +200,6 @@ class Dataset:
             for camera in self.spec.cameras
         }
         return Inputs(self.proprio[index], instructions, images=images)
-
-
-def _last_progress(episode: DecodedEpisode) -> int:
-    if episode.info.outcome is Outcome.SUCCESS:
-        return len(episode)
-    return int(max(episode.subtask_times, default=-1))
 
 
 @torch.no_grad()

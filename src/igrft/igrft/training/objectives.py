@@ -16,7 +16,7 @@ from igrft.policies.protocol import Batch, Policy
 from igrft.training.config import StageConfig, TrainingConfig
 from igrft.training.dataset import Dataset
 from igrft.training.learner import Learner, StepResult
-from igrft.training.values import dataset_returns, predict
+from igrft.training.values import dataset_returns, predict, unseen_by
 
 
 class CriticObjective:
@@ -28,6 +28,7 @@ class CriticObjective:
         self.config = config
         self.state = self.states(policy, dataset, config.batch)
         self.returns = torch.zeros(len(dataset))
+        self.unseen = unseen_by(dataset, len(critic.values))
         self.sampler = ChunkSampler({'all': np.arange(len(dataset))}, {'all': 1.0}, seed)
         self.learner: Learner | None = None
 
@@ -48,7 +49,7 @@ class CriticObjective:
             return
         if self.learner is not None:
             self.learner.swap_average()
-        values = predict(self.critic, self.state)
+        values = predict(self.critic, self.state, self.unseen)
         if self.learner is not None:
             self.learner.swap_average()
         self.returns.copy_(dataset_returns(self.dataset, values, self.config))
@@ -57,7 +58,9 @@ class CriticObjective:
         """The loss of a fresh batch."""
         rows = torch.from_numpy(self.sampler.draw(self.config.batch))
         state, returns = self.state[rows], self.returns[rows]
-        result = critic_loss(self.critic, state, returns, self.dataset.interaction[rows], self.config.expectile)
+        unseen = self.unseen[rows] if self.unseen is not None else None
+        signal, expectile = self.dataset.interaction[rows], self.config.expectile
+        result = critic_loss(self.critic, state, returns, signal, expectile, unseen)
         scalars = {
             'value_loss': float(result.value.detach()),
             'interaction_loss': float(result.interaction.detach()),

@@ -31,7 +31,7 @@ from igrft.training.learner import Learner, OptimiserSettings, StepResult
 from igrft.training.metrics import Curves
 from igrft.training.objectives import CriticObjective, PolicyObjective
 from igrft.training.state import TrainingState
-from igrft.training.values import dataset_advantages, predict
+from igrft.training.values import dataset_advantages, predict, unseen_by
 from igrft.types import DecodedEpisode
 
 
@@ -159,8 +159,7 @@ class StageRun:
         torch.set_num_threads(self.config.threads)
         parent = self._parent()
         policy = self._first_policy(parent).to(device_named(self.config.device))
-        before = self.stage.weights.before_takeover
-        dataset = Dataset.build(episodes, policy, self.request.task, before, self._features)
+        dataset = Dataset.build(episodes, policy, self.request.task, self.stage.weights, self._features)
         if parent is None:
             self._fit(policy, dataset)
         state = TrainingState(self.request.root / 'checkpoints' / f'.{name}.state')
@@ -265,7 +264,8 @@ class StageRun:
             advantage = torch.zeros(len(dataset))
             if critic is not None:
                 states = CriticObjective.states(policy, dataset, self.config.batch)
-                advantage = dataset_advantages(dataset, predict(critic, states), self.config)
+                values = predict(critic, states, unseen_by(dataset, len(critic.values)))
+                advantage = dataset_advantages(dataset, values, self.config)
             marks = (dataset.source, dataset.demonstration, dataset.left_out)
             weights = step_weights(advantage, *marks, self.stage.weights, dataset.succeeded())
             shown = StepResult(torch.zeros(()), histograms={'weights': weights, 'advantages': advantage})

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -40,11 +41,22 @@ def _driver(source: Tensor) -> Tensor:
     return source[last]
 
 
+def unseen_by(dataset: Dataset, members: int) -> Tensor | None:
+    """The critic's member that never sees a row's episode: [N]; the same in every round. None where there is one alone.
+
+    A critic that saw how an episode ended tells it by heart, and then nothing in it is better or worse than expected.
+    """
+    if members < 2:
+        return None
+    share = torch.tensor([zlib.crc32(episode.info.id.encode()) % members for episode in dataset.episodes])
+    return share.repeat_interleave(torch.tensor(dataset.lengths))
+
+
 @torch.no_grad()
-def predict(critic: Critic, states: Tensor) -> np.ndarray:
-    """V(s) of every row as float64: [N]."""
+def predict(critic: Critic, states: Tensor, unseen: Tensor | None = None) -> np.ndarray:
+    """V(s) of every row as float64: [N], by whom :func:`unseen_by` names."""
     critic.eval()
-    return critic.value(states).double().numpy()
+    return critic.value(states, unseen).double().numpy()
 
 
 def dataset_returns(dataset: Dataset, values: np.ndarray, config: TrainingConfig) -> Tensor:

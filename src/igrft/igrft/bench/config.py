@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from igrft.config import as_dict, named
+from igrft.config import RobotConfig, TaskConfig, as_dict, named
 from igrft.method.temperature import TemperatureConfig
+from igrft.policies import registry
 from igrft.reward.hybrid import HybridConfig
 from igrft.training.config import TrainingConfig
+from igrft.training.worker import robot_spec
 
 SPAN = 100_000
 """Seeds of one repetition; within it the ranges below, which never meet."""
@@ -146,8 +150,20 @@ class Job:
         return range(first, first + count)
 
 
-def constants(profile: ProfileConfig, method: MethodConfig) -> dict[str, Any]:
-    """The training's and the reward's constants that a method's result depends on, as plain data."""
+@cache
+def _policy(name: str, overrides: tuple[str, ...], robot: str) -> dict[str, Any]:
+    """A robot's policy before it has learned anything: its settings, and a digest of the weights that stay so."""
+    policy = registry.create(name, overrides=overrides, **robot_spec(named('robots', robot, RobotConfig)))
+    frozen = hashlib.sha256()
+    for parameter in policy.parameters():
+        if not parameter.requires_grad:
+            frozen.update(parameter.detach().float().numpy().tobytes())
+    settings = {key: value for key, value in policy.config_dict().items() if key not in ('targets', 'frames')}
+    return {'family': policy.name, 'settings': settings, 'frozen': frozen.hexdigest()[:12]}
+
+
+def constants(profile: ProfileConfig, method: MethodConfig, task: str) -> dict[str, Any]:
+    """What a method's result on a task depends on, as plain data: of the training, of the reward, and the policy."""
     training = as_dict(
         named('training', profile.training, TrainingConfig, (*profile.training_overrides, *method.training))
     )
@@ -155,5 +171,6 @@ def constants(profile: ProfileConfig, method: MethodConfig) -> dict[str, Any]:
     if not method.sft_extra:
         training = {name: value for name, value in training.items() if not unused.get(name)}
     reward = as_dict(named('reward', profile.reward, HybridConfig, method.reward))
-    plain: dict[str, Any] = json.loads(json.dumps({'training': training, 'reward': reward}))
+    policy = _policy(profile.policy, profile.policy_overrides, named('tasks', task, TaskConfig).robot)
+    plain: dict[str, Any] = json.loads(json.dumps({'training': training, 'reward': reward, 'policy': policy}))
     return plain

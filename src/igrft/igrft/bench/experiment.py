@@ -92,7 +92,7 @@ class Experiment:
             'checkpoint': final.id,
             'method': as_dict(self.method),
             'profile': as_dict(self.profile),
-            'constants': constants(self.profile, self.method),
+            'constants': constants(self.profile, self.method, self.job.task),
         }
 
     # Data ---------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def restore(jobs: Sequence[Job], folder: Path, profile: ProfileConfig) -> list[s
         if cell is None or job.result.is_file():
             continue
         method = named('methods', job.method, MethodConfig)
-        used = constants(profile, method)
+        used = constants(profile, method, job.task)
         same = comparable(cell['profile']) == wanted and cell['method'] == json.loads(json.dumps(as_dict(method)))
         if same and cell.get('constants', used) == used:
             write_json(job.result, cell)

@@ -60,13 +60,18 @@ def test_a_cell_made_with_another_configuration_is_not_taken(smoke: Path, tmp_pa
     assert not any(job.result.is_file() for job in jobs)
 
 
-def test_a_cell_trained_with_other_constants_is_not_taken(smoke: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize('changed', ['hil', 'trunk'])
+def test_a_cell_trained_with_other_constants_is_not_taken(smoke: Path, tmp_path: Path, changed: str) -> None:
     folder = tmp_path / 'report'
     folder.mkdir()
     cells = json.loads((smoke / 'report/details.json').read_text())
     for cell in cells.values():
         assert 'hil' in cell['constants']['training'] or not cell['method']['rounds']
-    cells['block_stacking-ig_rft-0']['constants']['training']['hil']['steps'] += 1
+    constants = cells['block_stacking-ig_rft-0']['constants']
+    if changed == 'hil':
+        constants['training']['hil']['steps'] += 1
+    else:
+        constants['policy']['frozen'] = 'other weights'
     (folder / 'details.json').write_text(json.dumps(cells))
     profile = named('bench', 'smoke', ProfileConfig)
     refused = report.restore(runner.jobs_of(profile, tmp_path), folder, profile)

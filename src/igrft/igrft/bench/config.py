@@ -152,12 +152,13 @@ class Job:
 
 @cache
 def _policy(name: str, overrides: tuple[str, ...], robot: str) -> dict[str, Any]:
-    """A robot's policy before it has learned anything: its settings, and a digest of the weights that stay so."""
+    """A robot's policy before it has learned anything: its settings, and a digest of the parts that are frozen."""
     policy = registry.create(name, overrides=overrides, **robot_spec(named('robots', robot, RobotConfig)))
+    parts = {key.partition('.')[0] for key, parameter in policy.named_parameters() if not parameter.requires_grad}
     frozen = hashlib.sha256()
-    for parameter in policy.parameters():
-        if not parameter.requires_grad:
-            frozen.update(parameter.detach().float().numpy().tobytes())
+    for key, tensor in policy.state_dict().items():
+        if key.partition('.')[0] in parts:
+            frozen.update(tensor.float().numpy().tobytes())
     settings = {key: value for key, value in policy.config_dict().items() if key not in ('targets', 'frames')}
     return {'family': policy.name, 'settings': settings, 'frozen': frozen.hexdigest()[:12]}
 

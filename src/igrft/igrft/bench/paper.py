@@ -67,7 +67,12 @@ def main(argv: list[str] | None = None) -> int:
     def tell() -> None:
         report.write(jobs, folder, about)
 
-    for line in report.restore(jobs, folder, profile):
+    try:
+        refused = report.restore(jobs, folder, profile)
+    except ValueError as error:  # ConfigError, PolicyError
+        print(error, file=sys.stderr)
+        return 2
+    for line in refused:
         say(line)
     failed = 0
     if not arguments.only_report:

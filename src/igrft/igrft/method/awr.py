@@ -24,7 +24,7 @@ class StepWeightConfig:
 
     advantage: WeightConfig = WeightConfig()
     all_by_advantage: bool = False
-    """False: a demonstrated step counts 1. True: every step, whoever drove, exp(Â / β), normalised together"""
+    """False: a demonstrated step counts 1. True: every step, whoever drove, exp(Â / β)"""
     human: float = 1.0
     """weight of a human's step in a rollout, a demonstration where the policy needed one, unless by advantage"""
     successes_only: bool = False

@@ -24,7 +24,7 @@ class StageConfig:
     learning_rate: float = 1e-3
     """of the policy, after warm-up; it falls to a tenth along a cosine"""
     critic_steps: int = 0
-    """gradient steps of the critic; 0 trains no critic, and every step that may count counts 1"""
+    """gradient steps of the critic; 0 trains no critic, and every step that is not left out counts 1"""
     critic_learning_rate: float = 1e-3
     mix: Mapping[str, float] = field(default_factory=lambda: {'demonstration': 1.0})
     """how often a step of a demonstration, of the policy and of a human is drawn, in proportion to one another"""

@@ -15,7 +15,7 @@ from igrft.episodes.sampler import Rows, episode_ends
 from igrft.method.awr import StepWeightConfig
 from igrft.policies.images import to_policy_size
 from igrft.policies.protocol import Inputs, Policy, PolicySpec
-from igrft.training.marks import longest_wait, nothing_to_imitate, progress_of
+from igrft.training.marks import longest_wait, marked, nothing_to_imitate, progress_of
 from igrft.types import DecodedEpisode, Kind, Outcome, Source
 
 
@@ -151,7 +151,7 @@ class Dataset:
             demonstration=join(demonstration, torch.bool),
             left_out=torch.cat(
                 [
-                    nothing_to_imitate(source, marks.before_takeover, progress_of(e), within)
+                    nothing_to_imitate(source, marks.before_takeover, progress_of(e), within if marked(e) else len(e))
                     for source, e in zip(sources, kept, strict=True)
                 ]
             ),

@@ -39,10 +39,21 @@ def progress_of(episode: DecodedEpisode) -> list[int]:
     return sorted({int(step) for step in episode.subtask_times if step >= 0} | set(end))
 
 
+def marked(episode: DecodedEpisode) -> bool:
+    """Somebody marked when a subtask was completed."""
+    return bool((np.asarray(episode.subtask_times) >= 0).any())
+
+
 def longest_wait(episodes: Sequence[DecodedEpisode], detour: float) -> int:
-    """[steps] before progress in which a human's steps lead to it: ``detour`` times the longest that a demonstration
-    took from one completed subtask to the next. Without any, or with a detour of 0, as long as it takes.
+    """[steps] before progress in which a human's steps lead to it: ``detour`` times the longest that nine of ten
+    demonstrations took from one completed subtask to the next, standing still aside. Without marked demonstrations,
+    or with a detour of 0, as long as it takes.
     """
-    shown = [e for e in episodes if e.info.kind is Kind.DEMONSTRATION and (np.asarray(e.subtask_times) >= 0).any()]
-    waits = [int(np.diff([0, *progress_of(episode)]).max()) for episode in shown]
-    return round(detour * max(waits)) if waits and detour else max(map(len, episodes), default=0)
+    shown = [episode for episode in episodes if episode.info.kind is Kind.DEMONSTRATION and marked(episode)]
+    if not shown or not detour:
+        return max(map(len, episodes), default=0)
+    driven = [np.cumsum(np.asarray(episode.source) != int(Source.HOLD)) for episode in shown]
+    waits = [
+        np.diff(steps[progress_of(episode)], prepend=0).max() for steps, episode in zip(driven, shown, strict=True)
+    ]
+    return round(detour * float(np.quantile(waits, 0.9, method='higher')))

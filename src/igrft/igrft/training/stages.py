@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from torch import Tensor
 
 from igrft.config import as_dict
 from igrft.episodes.sampler import ChunkSampler
-from igrft.method.awr import step_weights
+from igrft.method.awr import StepWeightConfig, step_weights
 from igrft.method.critic import Critic
+from igrft.method.weights import WeightConfig
 from igrft.policies import registry
 from igrft.policies.protocol import Policy, device_named
 from igrft.training import checkpoint as checkpoints
@@ -105,6 +106,11 @@ def checkpoint_id(request: StageRequest, config: TrainingConfig, episodes: Itera
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
     suffix = f'-{request.round}' if request.round else ''
     return f'{request.stage}{suffix}-{digest}'
+
+
+def weighing(stage: StageConfig) -> StepWeightConfig:
+    """How a stage weighs steps: without a critic none is known to be better than the rest."""
+    return stage.weights if stage.critic_steps else replace(stage.weights, advantage=WeightConfig())
 
 
 class StageRun:
@@ -239,9 +245,9 @@ class StageRun:
         self, policy: Policy, parent: Checkpoint | None, dataset: Dataset, state: TrainingState, curves: Curves
     ) -> Critic:
         torch.manual_seed(self._seed('critic'))
-        critic = (
-            parent.critic if parent and parent.critic is not None else Critic(policy.critic_dim, self.config.critic)
-        )
+        critic = parent.critic if parent else None
+        if critic is None or critic.config != self.config.critic:
+            critic = Critic(policy.critic_dim, self.config.critic)
         objective = CriticObjective(critic, policy, dataset, self.config, self._seed('critic'))
         settings = self._settings(self.stage.critic_steps, self.stage.critic_learning_rate)
         learner = Learner(critic, objective.loss, settings, objective.before_step)
@@ -259,17 +265,15 @@ class StageRun:
         curves: Curves,
     ) -> None:
         torch.manual_seed(self._seed('policy'))
-        weights = torch.ones(len(dataset))
-        if critic is not None or self.stage.weights.successes_only:
-            advantage = torch.zeros(len(dataset))
-            if critic is not None:
-                states = CriticObjective.states(policy, dataset, self.config.batch)
-                values = predict(critic, states, unseen_by(dataset, len(critic.values)))
-                advantage = dataset_advantages(dataset, values, self.config)
-            marks = (dataset.source, dataset.demonstration, dataset.left_out)
-            weights = step_weights(advantage, *marks, self.stage.weights, dataset.succeeded())
-            shown = StepResult(torch.zeros(()), histograms={'weights': weights, 'advantages': advantage})
-            curves.write('policy', 0, shown)
+        advantage = torch.zeros(len(dataset))
+        if critic is not None:
+            states = CriticObjective.states(policy, dataset, self.config.batch)
+            values = predict(critic, states, unseen_by(dataset, len(critic.values)))
+            advantage = dataset_advantages(dataset, values, self.config)
+        marks = (dataset.source, dataset.demonstration, dataset.left_out)
+        weights = step_weights(advantage, *marks, weighing(self.stage), dataset.succeeded())
+        shown = StepResult(torch.zeros(()), histograms={'weights': weights, 'advantages': advantage})
+        curves.write('policy', 0, shown)
         objective = PolicyObjective(
             policy, dataset, weights, self.stage, self.config, self._seed('policy'), self._anchor(policy, parent)
         )

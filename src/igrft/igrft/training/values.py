@@ -42,13 +42,14 @@ def _driver(source: Tensor) -> Tensor:
 
 
 def unseen_by(dataset: Dataset, members: int) -> Tensor | None:
-    """The critic's member that never sees a row's episode: [N]; the same in every round. None where there is one alone.
+    """The critic's member that never sees a row's episode: [N], the same in every round. None where that leaves one
+    without any: it is one alone, or all episodes are its share.
 
     A critic that saw how an episode ended tells it by heart, and then nothing in it is better or worse than expected.
     """
-    if members < 2:
-        return None
     share = torch.tensor([zlib.crc32(episode.info.id.encode()) % members for episode in dataset.episodes])
+    if bool((share == share[0]).all()):
+        return None
     return share.repeat_interleave(torch.tensor(dataset.lengths))
 
 

@@ -140,6 +140,17 @@ def test_rl_needs_a_checkpoint(
         StageRun(replace(request_sft, stage='offline_rl'), config).run(episodes)
 
 
+def test_a_critic_of_another_make_is_begun_anew(
+    request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode]
+) -> None:
+    sft = StageRun(request_sft, config).run(episodes)
+    request = replace(request_sft, stage='offline_rl', parent=sft.path)
+    older = StageRun(request, replace(config, critic=replace(config.critic, ensemble=2))).run(episodes)
+    later = StageRun(replace(request, stage='hil', round=1, parent=older.path), config).run(episodes)
+    assert older.critic is not None and later.critic is not None
+    assert (older.critic.config.ensemble, later.critic.config.ensemble) == (2, config.critic.ensemble)
+
+
 def test_a_stage_begun_anew_forgets_what_the_parent_learned(
     request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode]
 ) -> None:

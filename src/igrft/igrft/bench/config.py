@@ -41,8 +41,6 @@ class MethodConfig:
     """the operator corrects the rounds' rollouts"""
     new_data: bool = True
     """False: the rounds' gradient steps without their episodes, the step-matched control"""
-    sft_sweep: bool = False
-    """the best SFT of the profile's sweep, in place of the profile's SFT"""
     sft_extra: str = ''
     """'ig_rft' etc.: SFT goes on for as many gradient steps as that method makes after SFT"""
     sparse_reward: bool = False
@@ -64,10 +62,10 @@ class MethodConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepConfig:
-    """Among what SFT is chosen, and at which temperature every method is served, on validation seeds."""
+    """Among what every method's last training is chosen, on validation seeds."""
 
     steps: tuple[int, ...] = ()
-    """gradient steps"""
+    """gradient steps of SFT; of another stage as many times its own as these are of SFT's"""
     temperatures: tuple[float, ...] = (1.0,)
     """of the initial noise at evaluation"""
     episodes: int = 20

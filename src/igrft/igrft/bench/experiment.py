@@ -51,6 +51,17 @@ class Tally:
         return {'demos': self.demos, 'rollouts': self.rollouts, 'interventions': self.interventions}
 
 
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a stage was trained with."""
+
+    stage: str
+    data: list[Record]
+    parent: Checkpoint | None
+    number: int
+    config: TrainingConfig
+
+
 class Experiment:
     """Runs a job; every episode and every training that another job or an earlier run has done is read, not redone."""
 
@@ -77,10 +88,7 @@ class Experiment:
         """The cell's content, see ``docs/benchmarks/paper``."""
         begin = time.monotonic()
         try:
-            final = self.train()
-            if not self.method.sft_sweep:
-                self._choose_temperature(final)
-            rows = self._evaluate(final)
+            rows = self._evaluate(final := self.train())
         finally:
             self.pool.close()
         return {
@@ -127,23 +135,33 @@ class Experiment:
     # Training -----------------------------------------------------------------------------------------------
 
     def train(self) -> Checkpoint:
-        """The method's data and trainings, up to its last checkpoint."""
+        """The method's data and trainings, and the best of the sweep over the last of them."""
         data = self._demonstrations()
-        current = self._sft(data)
+        config = self.shared
+        if self.method.sft_extra:
+            config = with_steps(config, 'sft', config.sft.steps + self._steps_after_sft(self.method.sft_extra))
+        last = Training('sft', data, None, 0, config)
+        current = self._stage('sft', data, None, config=config)
+        if not (self.method.offline_rl or self.method.rounds):
+            current = self._best(last, current)
+            self._point(current)
+            return current
         self._point(current)
         if self.method.rollouts:
             seeds = self.job.seeds(ROLLOUTS, self._count(self.method.rollouts))
             data += self._episodes(Kind.ROLLOUT, seeds, self.agent(current))
             self.tally.rollouts += len(seeds)
         if self.method.offline_rl:
+            last = Training('offline_rl', data, current, 0, self.training)
             current = self._stage('offline_rl', data, current)
             self._point(current)
         for number in range(1, self._count(self.method.rounds) + 1):
             if self.method.new_data:
                 data += self._round(number, current)
+            last = Training('hil', data, current, number, self.training)
             current = self._stage('hil', data, current, number)
             self._point(current)
-        return current
+        return self._best(last, current)
 
     def _round(self, number: int, current: Checkpoint) -> list[Record]:
         count = self._count(self.method.rollouts_per_round)
@@ -155,20 +173,25 @@ class Experiment:
         self.say(f'round {number}: {interventions_of(found)} interventions in {len(found)} episodes')
         return found
 
-    def _sft(self, data: list[Record]) -> Checkpoint:
-        if not self.method.sft_sweep:
-            config = self.shared
-            if self.method.sft_extra:
-                config = with_steps(config, config.sft.steps + self._steps_after_sft(self.method.sft_extra))
-            return self._stage('sft', data, None, config=config)
+    def _best(self, last: Training, trained: Checkpoint) -> Checkpoint:
+        """The best of the profile's sweep on validation seeds: the last training with other numbers of gradient steps,
+        served at other temperatures. The same for every method; a step-matched control keeps its steps.
+        """
+        sweep, usual = self.profile.sweep, self.shared.sft.steps
+        own = last.config.stage(last.stage).steps
         best: tuple[float, Checkpoint, dict[str, Any]] | None = None
-        sweep = self.profile.sweep
         tried = []
-        for steps in sweep.steps or (self.shared.sft.steps,):
-            candidate = self._stage('sft', data, None, config=with_steps(self.shared, steps))
+        for of_sft in (not self.method.sft_extra and sweep.steps) or (usual,):
+            steps = round(own * of_sft / usual)
+            candidate = trained
+            if steps != own:
+                config = with_steps(last.config, last.stage, steps)
+                candidate = self._stage(last.stage, last.data, last.parent, last.number, config)
             for temperature in sweep.temperatures:
-                quality, found = self._validated(candidate, temperature)
-                choice = {'steps': steps, 'temperature': temperature, **found}
+                # what one explores with in place of the noise that SFT learned from
+                served = None if temperature == 1.0 and last.stage != 'sft' else temperature
+                quality, found = self._validated(candidate, served)
+                choice = {'steps': steps, 'temperature': served, **found}
                 tried.append(choice)
                 if best is None or quality > best[0]:
                     best = quality, candidate, choice
@@ -176,16 +199,6 @@ class Experiment:
         self.tally.chosen = best[2] | {'of': tried}
         self.temperature = best[2]['temperature']
         return best[1]
-
-    def _choose_temperature(self, checkpoint: Checkpoint) -> None:
-        """𝒯(s) is what one explores with; what serves best is found as it is found for SFT, on the same seeds."""
-        others = [temperature for temperature in self.profile.sweep.temperatures if temperature != 1.0]
-        if not others:
-            return
-        tried = {temperature: self._validated(checkpoint, temperature) for temperature in (None, *others)}
-        self.temperature = max(tried, key=lambda temperature: tried[temperature][0])
-        of = [{'temperature': temperature, **found} for temperature, (_, found) in tried.items()]
-        self.tally.chosen = {'temperature': self.temperature, 'of': of}
 
     def _validated(self, checkpoint: Checkpoint, temperature: float | None) -> tuple[float, dict[str, Any]]:
         with self._timed('evaluation'):
@@ -277,9 +290,10 @@ class Experiment:
         return f'{self.profile.reward}@{hashlib.sha256(content.encode()).hexdigest()[:12]}'
 
 
-def with_steps(config: TrainingConfig, steps: int) -> TrainingConfig:
-    """The same training with another length of SFT."""
-    return replace(config, sft=replace(config.sft, steps=steps))
+def with_steps(config: TrainingConfig, stage: str, steps: int) -> TrainingConfig:
+    """The same training with another length of a stage."""
+    changed = {stage: replace(config.stage(stage), steps=steps)}
+    return replace(config, **changed)  # type: ignore[arg-type]
 
 
 @contextmanager

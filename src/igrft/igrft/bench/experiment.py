@@ -53,13 +53,13 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What a stage was trained with."""
+    """What a stage is trained with."""
 
     stage: str
     data: list[Record]
     parent: Checkpoint | None
-    number: int
     config: TrainingConfig
+    number: int = 0
 
 
 class Experiment:
@@ -83,12 +83,14 @@ class Experiment:
         self.trials = Trials(job, profile, self.pool)
         self.tally = Tally()
         self.temperature: float | None = None
+        self.last: Training | None = None
 
     def run(self) -> dict[str, Any]:
         """The cell's content, see ``docs/benchmarks/paper``."""
         begin = time.monotonic()
         try:
-            rows = self._evaluate(final := self.train())
+            final = self._best(self.train())
+            rows = self._evaluate(final)
         finally:
             self.pool.close()
         return {
@@ -135,33 +137,27 @@ class Experiment:
     # Training -----------------------------------------------------------------------------------------------
 
     def train(self) -> Checkpoint:
-        """The method's data and trainings, and the best of the sweep over the last of them."""
+        """The method's data and trainings, up to its last checkpoint."""
         data = self._demonstrations()
         config = self.shared
         if self.method.sft_extra:
             config = with_steps(config, 'sft', config.sft.steps + self._steps_after_sft(self.method.sft_extra))
-        last = Training('sft', data, None, 0, config)
-        current = self._stage('sft', data, None, config=config)
-        if not (self.method.offline_rl or self.method.rounds):
-            current = self._best(last, current)
+        current = self._train(Training('sft', data, None, config))
+        if self.method.offline_rl or self.method.rounds:
             self._point(current)
-            return current
-        self._point(current)
         if self.method.rollouts:
             seeds = self.job.seeds(ROLLOUTS, self._count(self.method.rollouts))
             data += self._episodes(Kind.ROLLOUT, seeds, self.agent(current))
             self.tally.rollouts += len(seeds)
         if self.method.offline_rl:
-            last = Training('offline_rl', data, current, 0, self.training)
-            current = self._stage('offline_rl', data, current)
+            current = self._train(Training('offline_rl', data, current, self.training))
             self._point(current)
         for number in range(1, self._count(self.method.rounds) + 1):
             if self.method.new_data:
                 data += self._round(number, current)
-            last = Training('hil', data, current, number, self.training)
-            current = self._stage('hil', data, current, number)
+            current = self._train(Training('hil', data, current, self.training, number))
             self._point(current)
-        return self._best(last, current)
+        return current
 
     def _round(self, number: int, current: Checkpoint) -> list[Record]:
         count = self._count(self.method.rollouts_per_round)
@@ -173,11 +169,12 @@ class Experiment:
         self.say(f'round {number}: {interventions_of(found)} interventions in {len(found)} episodes')
         return found
 
-    def _best(self, last: Training, trained: Checkpoint) -> Checkpoint:
+    def _best(self, trained: Checkpoint) -> Checkpoint:
         """The best of the profile's sweep on validation seeds: the last training with other numbers of gradient steps,
-        served at other temperatures. The same for every method; a step-matched control keeps its steps.
+        served at other temperatures. The same for every method; only SFT with another's steps keeps them.
         """
-        sweep, usual = self.profile.sweep, self.shared.sft.steps
+        sweep, usual, last = self.profile.sweep, self.shared.sft.steps, self.last
+        assert last is not None
         own = last.config.stage(last.stage).steps
         best: tuple[float, Checkpoint, dict[str, Any]] | None = None
         tried = []
@@ -185,8 +182,7 @@ class Experiment:
             steps = round(own * of_sft / usual)
             candidate = trained
             if steps != own:
-                config = with_steps(last.config, last.stage, steps)
-                candidate = self._stage(last.stage, last.data, last.parent, last.number, config)
+                candidate = self._stage(replace(last, config=with_steps(last.config, last.stage, steps)))
             for temperature in sweep.temperatures:
                 # what one explores with in place of the noise that SFT learned from
                 served = None if temperature == 1.0 and last.stage != 'sft' else temperature
@@ -198,6 +194,8 @@ class Experiment:
         assert best is not None
         self.tally.chosen = best[2] | {'of': tried}
         self.temperature = best[2]['temperature']
+        if last.stage == 'sft':
+            self._point(best[1])
         return best[1]
 
     def _validated(self, checkpoint: Checkpoint, temperature: float | None) -> tuple[float, dict[str, Any]]:
@@ -210,15 +208,12 @@ class Experiment:
         config = named('training', self.profile.training, TrainingConfig, overrides)
         return other.offline_rl * config.offline_rl.steps + self._count(other.rounds) * config.hil.steps
 
-    def _stage(
-        self,
-        stage: str,
-        data: list[Record],
-        parent: Checkpoint | None,
-        number: int = 0,
-        config: TrainingConfig | None = None,
-    ) -> Checkpoint:
-        config = config or self.training
+    def _train(self, training: Training) -> Checkpoint:
+        self.last = training
+        return self._stage(training)
+
+    def _stage(self, training: Training) -> Checkpoint:
+        stage, number, data = training.stage, training.number, training.data
         request = StageRequest(
             stage=stage,
             task=self.job.task,
@@ -227,14 +222,14 @@ class Experiment:
             policy_overrides=self.profile.policy_overrides,
             spec=robot_spec(self.robot),
             round=number,
-            parent=parent.path if parent else None,
+            parent=training.parent.path if training.parent else None,
         )
         kept = {record.episode.info.id: record.features for record in data if record.features is not None}
         episodes = [records.rewarded(r, self.weights, self.reward, self.method.sparse_reward) for r in data]
         begin = time.monotonic()
-        name = checkpoint_id(request, config, kept)
+        name = checkpoint_id(request, training.config, kept)
         with self._timed(stage), locked(self.job.root / 'locks' / name):
-            run = StageRun(request, config, features=lambda policy, episode: kept[episode.info.id])
+            run = StageRun(request, training.config, features=lambda policy, episode: kept[episode.info.id])
             result = run.run(episodes)
         spent = time.monotonic() - begin
         self.tally.train_s += spent

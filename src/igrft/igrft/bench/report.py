@@ -20,7 +20,8 @@ INTERNAL = ('outcomes', 'subtasks')
 
 
 def restore(jobs: Sequence[Job], folder: Path, profile: ProfileConfig) -> list[str]:
-    """Take the cells of an earlier report as finished, where they were made with the same configuration.
+    """Take the cells of an earlier report as finished, where they were made with the same configuration. One of an
+    earlier run that was made with another is put aside as ``<name>.other``.
 
     Returns:
         a line about each cell that was made with another one, and so runs again.
@@ -30,16 +31,19 @@ def restore(jobs: Sequence[Job], folder: Path, profile: ProfileConfig) -> list[s
     wanted = comparable(as_dict(profile))
     refused = []
     for job in jobs:
-        cell = known.get(job.name)
-        if cell is None or job.result.is_file():
+        ran = job.result.is_file()
+        cell = json.loads(job.result.read_text(encoding='utf-8')) if ran else known.get(job.name)
+        if cell is None:
             continue
         method = named('methods', job.method, MethodConfig)
         used = constants(profile, method, job.task)
         same = comparable(cell['profile']) == wanted and cell['method'] == json.loads(json.dumps(as_dict(method)))
-        if same and cell.get('constants', used) == used:
+        if not same or cell.get('constants', used) != used:
+            refused.append(f'{job.name} in {job.result if ran else path} was made with another configuration')
+            if ran:
+                job.result.rename(job.result.with_suffix('.other'))
+        elif not ran:
             write_json(job.result, cell)
-        else:
-            refused.append(f'{job.name} in {path} was made with another configuration')
     return refused
 
 

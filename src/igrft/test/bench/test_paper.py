@@ -78,6 +78,17 @@ def test_a_cell_trained_with_other_constants_is_not_taken(smoke: Path, tmp_path:
     assert len(refused) == 1 and 'ig_rft' in refused[0]
 
 
+def test_a_cell_of_an_earlier_run_with_another_configuration_is_put_aside(smoke: Path, tmp_path: Path) -> None:
+    shutil.copytree(smoke / 'cells', tmp_path / 'cells')
+    jobs = runner.jobs_of(named('bench', 'smoke', ProfileConfig), tmp_path)
+    assert not report.restore(jobs, tmp_path / 'report', named('bench', 'smoke', ProfileConfig))
+    assert all(job.result.is_file() for job in jobs)
+    refused = report.restore(jobs, tmp_path / 'report', named('bench', 'smoke', ProfileConfig, ['replan_steps=3']))
+    assert len(refused) == 2 and str(tmp_path / 'cells') in refused[0]
+    assert not any(job.result.is_file() for job in jobs)
+    assert len(list((tmp_path / 'cells').glob('*.other'))) == 2, 'nothing is lost'
+
+
 def test_a_failing_cell_is_reported_and_leaves_no_result(tmp_path: Path, monkeypatch) -> None:
     def explode(*_: object) -> None:
         raise RuntimeError('no luck')

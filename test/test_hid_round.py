@@ -27,7 +27,7 @@ def test_a_corrected_episode_is_driven_and_marked_by_the_device(tmp_path: Path) 
     robot = named('robots', 'sim', RobotConfig)
     policy = create('compact_flow', **robot_spec(robot))  # untrained: the operator is needed
     untrained = checkpoint.save(checkpoint.Checkpoint('untrained', policy), tmp_path / 'checkpoints')
-    # Real time on a machine that may be slow: the operator gets the time that he needs.
+    # Real time on a machine that may be slow: the operator gets the time that he needs, or gives it up himself.
     task = tmp_path / 'block_stacking.yaml'
     shipped = (config_dir() / 'tasks' / task.name).read_text()
     task.write_text(re.sub('max_duration: .*', 'max_duration: 120.0', shipped))

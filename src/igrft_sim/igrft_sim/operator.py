@@ -31,6 +31,8 @@ class Habits:
         finish_task: keep the control until the task is done, not only the current subtask.
         protocol: ``watching`` or ``called``.
         coming: [ticks] from a call to being there.
+        persistence: [ticks] of driving without a completed subtask, after which the episode is given up as failed,
+            e.g. where the arm has got so close to a singularity that the servo lets it go nowhere.
     """
 
     noise: float = 1.0
@@ -39,6 +41,7 @@ class Habits:
     finish_task: bool = False
     protocol: str = 'watching'
     coming: int = 20
+    persistence: int = 300
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
@@ -86,6 +89,7 @@ class Operator:
         self._lost = SuccessHold()
         self._completed = 0
         self._since_progress = 0
+        self._in_vain = 0
         self._seen_trouble = 0
         self._takeovers = 0
         self._goal = 0
@@ -107,6 +111,7 @@ class Operator:
         completed = sum(state.subtasks)
         marks = tuple(range(self._completed, completed))
         self._since_progress = 0 if marks else self._since_progress + 1
+        self._in_vain = 0 if marks or self._expert is None else self._in_vain + 1
         self._completed = max(completed, self._completed)
         arrives = self._supervises and not self._there and self._arrives(call)
         drove, reason, dismisses = self._expert is not None, '', False
@@ -120,7 +125,7 @@ class Operator:
         outcome = None
         if self._hold.update(state.success):
             outcome = Outcome.SUCCESS
-        elif self._lost.update(self._task.lost(state)):
+        elif self._lost.update(self._task.lost(state)) or self._in_vain > self._habits.persistence:
             outcome = Outcome.FAILURE
         if self._expert is None:
             still = hold_action(np.asarray(openings, np.float32))

@@ -6,6 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from igrft.control.servo_status import ServoCode
 from igrft.types import Kind, Outcome
 from igrft_sim.check_expert import main, run_expert
 from igrft_sim.operator import Habits, Operator
@@ -173,6 +174,24 @@ def test_operator_finishes_the_task_where_it_is_so_inclined(blind):
     engaged = [decision.engaged for decision in decisions]
     assert all(engaged[engaged.index(True) :])
     assert decisions[-1].outcome is Outcome.SUCCESS
+
+
+def test_operator_gives_up_where_the_arm_cannot_be_moved(blind):
+    """Near a singularity the servo halts whatever leads towards the blocks."""
+    blind.reset(1)
+    cell = blind.cell
+    cell.data.qpos[cell._q] = (-1.309, -0.031, 0.163, -2.870, -1.613, 3.333, 1.171)
+    operator = Operator(cell.task, Kind.CORRECTION, 1, Habits(persistence=40))
+    engaged, halted = [], 0
+    for _ in range(LIMIT):
+        decision = operator.tick(cell.task_state(), cell.tools, cell.openings)
+        engaged.append(decision.engaged)
+        if decision.outcome is not None:
+            break
+        blind.act(decision.action)
+        halted += blind.servos[0].code is ServoCode.HALT_FOR_SINGULARITY
+    assert halted > 30
+    assert decision.outcome is Outcome.FAILURE and sum(engaged) == 40 + 2
 
 
 class Elsewhere:

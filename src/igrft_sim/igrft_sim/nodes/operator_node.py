@@ -50,6 +50,9 @@ class Parameters(Common):
         'watching', 'watching: looks all the time; called: comes when the policy asks for help', choices=PROTOCOLS
     )
     coming: float = parameter(2.0, 'from a call to being there', unit='s', minimum=0.0, maximum=600.0)
+    persistence: float = parameter(
+        30.0, 'driving without a completed subtask before giving the episode up as failed', unit='s', minimum=1.0
+    )
 
 
 class OperatorNode(Node):
@@ -67,6 +70,7 @@ class OperatorNode(Node):
             finish_task=p.finish_task,
             protocol=p.protocol,
             coming=round(p.coming * rate),
+            persistence=round(p.persistence * rate),
         )
         self._task = make_task(self.parameters.task)
         self._operator: Operator | None = None

@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """``compact_flow``: a small flow policy on a pretrained, frozen vision trunk.
 
-The trunk turns a frame into some hundred numbers, once. What the three stages train is the action expert: a gaze that
-picks the things to act on (:mod:`.gaze`), and a residual MLP over the whole chunk with adaptive layer norm (Peebles &
-Xie 2023) for what it sees and τ. Milliseconds a step on a CPU.
+The trunk turns a frame into some hundred numbers, once. What the three stages train are action experts
+(:mod:`.action_experts`), several side by side. Each learns from its own share of every batch; what acts is the mean of
+their velocities: what one of them took for a rule by chance, the others did not. Milliseconds a step on a CPU.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from igrft.config import as_dict
+from igrft.policies.action_experts import ActionExperts
 from igrft.policies.flow import FlowPolicy
-from igrft.policies.gaze import Gaze
 from igrft.policies.normalisation import Normalisation
 from igrft.policies.pretrained import PretrainedTrunk, named_trunk, refuse_older
 from igrft.policies.protocol import Inputs, PolicyError, PolicySpec
+from igrft.policies.side_by_side import dealt, gathered
 from igrft.policies.text import TextEncoder
 from igrft.policies.trunk import Trunk, TrunkConfig
 
@@ -37,12 +37,14 @@ class CompactFlowConfig:
     """True trains the trunk with the action expert; features are then not cached"""
     trunk: TrunkConfig = TrunkConfig()
     """size of the trunk where trunk_weights is ''"""
+    members: int = 4
+    """action experts whose velocities are averaged; a batch is shared out among them"""
     heads: int = 4
-    """things that the action expert looks at together; 0 shows it all predictions at once"""
+    """things that an action expert looks at together; 0 shows it all predictions at once"""
     gaze: int = 128
     """width of the network that decides where to look"""
     latent: bool = False
-    """whether the action expert also sees the trunk's latent state"""
+    """whether the action experts also see the trunk's latent state"""
     width: int = 128
     blocks: int = 3
     text: int = 16
@@ -53,42 +55,14 @@ class CompactFlowConfig:
     flow_steps: int = 10
 
     def __post_init__(self) -> None:
-        if min(self.width, self.blocks, self.text, self.gaze, self.flow_steps) < 1:
-            raise ValueError('width, blocks, text, gaze and flow_steps must be at least 1')
+        if min(self.members, self.width, self.blocks, self.text, self.gaze, self.flow_steps) < 1:
+            raise ValueError('members, width, blocks, text, gaze and flow_steps must be at least 1')
         if self.feature_noise < 0 or self.heads < 0:
             raise ValueError('feature_noise and heads must not be negative')
         if not self.trunk_weights and not self.train_trunk:
             raise ValueError(
                 "trunk_weights is '' and train_trunk false: a random trunk would stay random; set one of them"
             )
-
-
-def time_embedding(tau: Tensor, width: int) -> Tensor:
-    """Sines and cosines of τ in [0, 1] at ``width / 2`` frequencies: [B, width]."""
-    frequencies = torch.exp(torch.linspace(0.0, math.log(100.0), width // 2, device=tau.device))
-    angles = tau[:, None] * frequencies
-    return torch.cat([angles.sin(), angles.cos()], -1)
-
-
-class Block(nn.Module):
-    """Residual MLP whose norm is shifted, scaled and gated by the condition."""
-
-    def __init__(self, width: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.condition = nn.Linear(width, 3 * width)
-        self.body = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
-        )
-        # Small, not zero: with zeros the first gradient would not reach the state at all.
-        nn.init.normal_(self.condition.weight, std=0.02)
-        nn.init.zeros_(self.condition.bias)
-
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        shift, scale, gate = self.condition(condition).chunk(3, -1)
-        update: Tensor = self.body(self.norm(x) * (1 + scale) + shift)
-        result: Tensor = x + (1 + gate) * update
-        return result
 
 
 class CompactFlow(FlowPolicy):
@@ -128,27 +102,20 @@ class CompactFlow(FlowPolicy):
         self.flow_steps = config.flow_steps
         self.feature_dim = self.trunk.feature_dim
         self.normalisation = Normalisation(spec.proprio_dim, spec.action_dim)
-        width = config.width
         self.text = TextEncoder(config.text)
-        own = spec.proprio_dim + config.text
-        latent = self.trunk.feature_dim - self.trunk.targets
-        self.gaze: Gaze | None = None
-        seen = self.trunk.targets
-        if self.targets and config.heads:
-            self.gaze = Gaze(self.targets, self.feature_dim + own, config.heads, config.gaze)
-            seen = self.gaze.dim
-        self.with_latent = config.latent or not self.targets
-        self.state = nn.Sequential(
-            nn.Linear(seen + self.with_latent * latent + own, 2 * width),
-            nn.SiLU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(2 * width, width),
+        self.experts = ActionExperts(
+            config.members,
+            self.targets,
+            self.feature_dim - self.trunk.targets,
+            spec.proprio_dim + config.text,
+            spec.horizon * spec.action_dim,
+            heads=config.heads,
+            gaze=config.gaze,
+            with_latent=config.latent or not self.targets,
+            width=config.width,
+            blocks=config.blocks,
+            dropout=config.dropout,
         )
-        self.time = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
-        flat = spec.horizon * spec.action_dim
-        self.enter = nn.Linear(flat, width)
-        self.blocks = nn.ModuleList(Block(width, config.dropout) for _ in range(config.blocks))
-        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, flat))
 
     def config_dict(self) -> dict[str, Any]:
         own = {'targets': list(self.targets), 'frames': dict(self.frames)}
@@ -161,6 +128,11 @@ class CompactFlow(FlowPolicy):
 
         own = dict(settings)
         refuse_older(own)
+        if 'members' not in own:
+            raise PolicyError(
+                'model: members is missing: this checkpoint is older than action experts side by side; '
+                'train it anew from its episodes'
+            )
         targets, frames = tuple(own.pop('targets', ())), own.pop('frames', {})
         config = parse(own, CompactFlowConfig, cls.name)
         sizes = (spec.cameras, spec.image_size, spec.proprio_dim)
@@ -182,15 +154,14 @@ class CompactFlow(FlowPolicy):
         if self.training and self.config.feature_noise:
             features = features + self.config.feature_noise * torch.randn_like(features)
         own = torch.cat([self.normalisation.proprio(inputs.proprio), self.text(inputs.instructions)], -1)
-        latent, predictions = features.split([self.feature_dim - self.trunk.targets, self.trunk.targets], -1)
-        seen = predictions if self.gaze is None else self.gaze(predictions, torch.cat([features, own], -1))
-        context: Tensor = self.state(torch.cat([seen, latent, own] if self.with_latent else [seen, own], -1))
+        context: Tensor = self.experts.context(self._each(features), self._each(own))
         return context
 
     def velocity(self, noisy: Tensor, tau: Tensor, context: Any) -> Tensor:
-        condition = torch.nn.functional.silu(context + self.time(time_embedding(tau, 64)))
-        x = self.enter(noisy.flatten(1))
-        for block in self.blocks:
-            x = block(x, condition)
-        velocity: Tensor = self.leave(x)
-        return velocity.view_as(noisy)
+        velocities = self.experts(self._each(noisy), self._each(tau), context)
+        return gathered(velocities, len(noisy)) if self.training else velocities.mean(0)
+
+    def _each(self, rows: Tensor) -> Tensor:
+        """What each expert gets of rows [B, ...]: in training its share, else all of them."""
+        members = self.config.members
+        return dealt(rows, members) if self.training else rows.expand(members, *rows.shape)

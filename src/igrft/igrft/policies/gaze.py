@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from igrft.policies.side_by_side import Linears
+
 IDENTITY = 8
 """Learned floats that tell a thing from the others."""
 
@@ -33,31 +35,37 @@ def columns(targets: Sequence[str]) -> tuple[list[str], list[str], list[int]]:
 
 
 class Gaze(nn.Module):
-    """From predictions [B, K] and a state [B, S] to what is looked at, [B, heads × (columns + IDENTITY)].
+    """From predictions [M, B, K] and states [M, B, S] to what is looked at, [M, B, heads × (columns + IDENTITY)], of M
+    gazes side by side.
 
     Args:
+        members: M.
         targets: names of the K predictions.
         inputs: S, what decides where to look.
         heads: things looked at together.
         width: of the network that decides.
     """
 
-    def __init__(self, targets: Sequence[str], inputs: int, heads: int, width: int) -> None:
+    def __init__(self, members: int, targets: Sequence[str], inputs: int, heads: int, width: int) -> None:
         super().__init__()
         things, said, places = columns(targets)
         self.heads, self.things, self.said = heads, len(things), len(said)
         self.places: Tensor
         self.register_buffer('places', torch.tensor(places), persistent=False)
-        self.identity = nn.Parameter(0.3 * torch.randn(self.things, IDENTITY))
-        self.choose = nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, heads * self.things))
+        self.identity = nn.Parameter(0.3 * torch.randn(members, 1, self.things, IDENTITY))
+        self.choose = nn.Sequential(
+            Linears(members, inputs, width), nn.SiLU(), Linears(members, width, heads * self.things)
+        )
         self.dim = heads * (self.said + IDENTITY)
 
     def attention(self, state: Tensor) -> Tensor:
-        """How much each head looks at each thing, summing to 1 over the things: [B, heads, things]."""
-        return torch.as_tensor(self.choose(state)).view(len(state), self.heads, self.things).softmax(-1)
+        """How much each head looks at each thing, summing to 1 over the things: [M, B, heads, things]."""
+        chosen: Tensor = self.choose(state)
+        return chosen.view(*chosen.shape[:2], self.heads, self.things).softmax(-1)
 
     def forward(self, predictions: Tensor, state: Tensor) -> Tensor:
-        table = predictions.new_zeros(len(predictions), self.things * self.said)
-        table = table.index_copy(1, self.places, predictions).view(-1, self.things, self.said)
-        rows = torch.cat([table, self.identity.expand(len(table), -1, -1)], -1)
-        return (self.attention(state) @ rows).flatten(1)
+        members, count = predictions.shape[:2]
+        table = predictions.new_zeros(members, count, self.things * self.said)
+        table = table.index_copy(2, self.places, predictions).unflatten(2, (self.things, self.said))
+        rows = torch.cat([table, self.identity.expand(-1, count, -1, -1)], -1)
+        return (self.attention(state) @ rows).flatten(2)

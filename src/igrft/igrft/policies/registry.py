@@ -117,6 +117,6 @@ def rebuild(description: Mapping[str, Any], where: str) -> Policy:
     spec = parse(description.get('spec', {}), PolicySpec, f'{where}: spec')
     try:
         policy: Policy = policy_class.rebuild(spec, description.get('model', {}))
-    except TrunkError as error:
+    except (TrunkError, PolicyError) as error:
         raise PolicyError(f'{where}: {error}') from error
     return policy

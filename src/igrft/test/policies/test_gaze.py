@@ -27,7 +27,7 @@ def staring(gaze: Gaze, *at: int) -> Gaze:
         last.weight.zero_()
         last.bias.fill_(-1e4)
         for head, thing in enumerate(at):
-            last.bias[head * gaze.things + thing] = 0
+            last.bias[..., head * gaze.things + thing] = 0
     return gaze
 
 
@@ -57,18 +57,18 @@ def test_no_two_predictions_share_a_place(targets: list[str]) -> None:
 @given(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2**31))
 def test_what_is_not_looked_at_is_not_seen(first: int, second: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    gaze = staring(Gaze(TARGETS, 3, heads=2, width=4), first, second)
-    predictions, other = torch.randn(2, len(TARGETS), generator=generator).split(1)
+    gaze = staring(Gaze(2, TARGETS, 3, heads=2, width=4), first, second)
+    predictions, other = torch.randn(2, 2, 1, len(TARGETS), generator=generator)
     looked_at = torch.tensor([place // gaze.said in (first, second) for place in gaze.places.tolist()])
     changed = torch.where(looked_at, predictions, other)
-    state = torch.randn(1, 3, generator=generator)
+    state = torch.randn(2, 1, 3, generator=generator)
     assert torch.equal(gaze(predictions, state), gaze(changed, state))
 
 
 def test_two_things_look_alike_but_for_who_they_are() -> None:
-    gaze = Gaze(TARGETS, 3, heads=1, width=4)
-    predictions = torch.tensor([[0.5, -0.2, 0.5, -0.2, 0.0, 0.0]])
-    red, blue = (staring(gaze, thing)(predictions, torch.zeros(1, 3)).clone() for thing in (0, 1))
+    gaze = Gaze(1, TARGETS, 3, heads=1, width=4)
+    predictions = torch.tensor([[[0.5, -0.2, 0.5, -0.2, 0.0, 0.0]]])
+    red, blue = (staring(gaze, thing)(predictions, torch.zeros(1, 1, 3))[0].clone() for thing in (0, 1))
     assert torch.equal(red[:, : gaze.said], blue[:, : gaze.said])
     assert not torch.equal(red[:, -IDENTITY:], blue[:, -IDENTITY:])
     assert red.shape == (1, gaze.dim)
@@ -76,11 +76,11 @@ def test_two_things_look_alike_but_for_who_they_are() -> None:
 
 def test_attention_sums_to_one_and_learns() -> None:
     torch.manual_seed(0)
-    gaze = Gaze(TARGETS, 3, heads=2, width=4)
-    attention = gaze.attention(torch.randn(5, 3))
-    assert attention.shape == (5, 2, 4)
-    torch.testing.assert_close(attention.sum(-1), torch.ones(5, 2))
-    gaze(torch.randn(5, len(TARGETS)), torch.randn(5, 3)).square().sum().backward()
+    gaze = Gaze(3, TARGETS, 3, heads=2, width=4)
+    attention = gaze.attention(torch.randn(3, 5, 3))
+    assert attention.shape == (3, 5, 2, 4)
+    torch.testing.assert_close(attention.sum(-1), torch.ones(3, 5, 2))
+    gaze(torch.randn(3, 5, len(TARGETS)), torch.randn(3, 5, 3)).square().sum().backward()
     for name, parameter in gaze.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
@@ -88,4 +88,4 @@ def test_attention_sums_to_one_and_learns() -> None:
 @pytest.mark.parametrize('heads', [0, 3])
 def test_the_policy_works_with_and_without(make_policy, heads: int) -> None:  # type: ignore[no-untyped-def]
     policy = make_policy('compact_flow', f'model.heads={heads}')
-    assert (policy.gaze is not None) == bool(heads)
+    assert (policy.experts.gaze is not None) == bool(heads)

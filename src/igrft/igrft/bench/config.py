@@ -43,6 +43,8 @@ class MethodConfig:
     """False: the rounds' gradient steps without their episodes, the step-matched control"""
     sft_extra: str = ''
     """'ig_rft' etc.: SFT goes on for as many gradient steps as that method makes after SFT"""
+    joint: str = ''
+    """'ig_rft' etc.: the last training is one for every task of the robot, from what that method recorded on each"""
     sparse_reward: bool = False
     """1 at the end of a success in place of the hybrid reward"""
     reward: tuple[str, ...] = ()

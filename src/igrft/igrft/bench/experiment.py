@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from igrft.bench.config import CURVE, DEMONSTRATIONS, ROLLOUTS, ROUNDS, Job, Met
 from igrft.bench.record import Record
 from igrft.bench.rollouts import Plan, Rollouts, interventions_of
 from igrft.bench.trials import Trials, score
+from igrft.bench.work import Tally, Training, locked, with_steps
 from igrft.config import RobotConfig, TaskConfig, as_dict, named
 from igrft.policies import registry
 from igrft.policies.serving import Agent
@@ -34,43 +33,13 @@ from igrft.types import Kind
 Say = Callable[[str], None]
 
 
-@dataclass
-class Tally:
-    """What a method has used so far."""
-
-    demos: int = 0
-    rollouts: int = 0
-    interventions: int = 0
-    train_s: float = 0.0
-    curve: list[dict[str, Any]] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    chosen: dict[str, Any] = field(default_factory=dict)
-
-    def used(self) -> dict[str, int]:
-        """The data so far."""
-        return {'demos': self.demos, 'rollouts': self.rollouts, 'interventions': self.interventions}
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """What a stage is trained with."""
-
-    stage: str
-    data: list[Record]
-    parent: Checkpoint | None
-    config: TrainingConfig
-    number: int = 0
-
-
 class Experiment:
     """Runs a job; every episode and every training that another job or an earlier run has done is read, not redone."""
 
     def __init__(self, job: Job, profile: ProfileConfig, say: Say = lambda line: None) -> None:
         self.job, self.profile, self.say = job, profile, say
         self.method = named('methods', job.method, MethodConfig)
-        task = named('tasks', job.task, TaskConfig)
-        self.robot = named('robots', task.robot, RobotConfig)
-        self.weights = tuple(subtask.weight for subtask in task.subtasks)
+        self.robot = named('robots', named('tasks', job.task, TaskConfig).robot, RobotConfig)
         overrides = (*profile.training_overrides, *self.method.training)
         self.reward = named('reward', profile.reward, HybridConfig, self.method.reward)
         training = named('training', profile.training, TrainingConfig, overrides)
@@ -83,6 +52,7 @@ class Experiment:
         self.trials = Trials(job, profile, self.pool)
         self.tally = Tally()
         self.temperature: float | None = None
+        self.data: list[Record] = []
         self.last: Training | None = None
 
     def run(self) -> dict[str, Any]:
@@ -138,25 +108,29 @@ class Experiment:
 
     def train(self) -> Checkpoint:
         """The method's data and trainings, up to its last checkpoint."""
-        data = self._demonstrations()
+        self.data = self._demonstrations()
         config = self.shared
         if self.method.sft_extra:
             config = with_steps(config, 'sft', config.sft.steps + self._steps_after_sft(self.method.sft_extra))
-        current = self._train(Training('sft', data, None, config))
+        current = self._train('sft', None, config)
         if self.method.offline_rl or self.method.rounds:
             self._point(current)
         if self.method.rollouts:
             seeds = self.job.seeds(ROLLOUTS, self._count(self.method.rollouts))
-            data += self._episodes(Kind.ROLLOUT, seeds, self.agent(current))
+            self.data += self._episodes(Kind.ROLLOUT, seeds, self.agent(current))
             self.tally.rollouts += len(seeds)
         if self.method.offline_rl:
-            current = self._train(Training('offline_rl', data, current, self.training))
+            current = self._train('offline_rl', current, self.training)
             self._point(current)
         for number in range(1, self._count(self.method.rounds) + 1):
             if self.method.new_data:
-                data += self._round(number, current)
-            current = self._train(Training('hil', data, current, self.training, number))
+                self.data += self._round(number, current)
+            current = self._train('hil', current, self.training, number)
             self._point(current)
+        if self.method.joint:
+            assert self.last is not None
+            self.last = replace(self.last, task='', data=[*self.data, *self._of_other_tasks()])
+            current = self._stage(self.last)
         return current
 
     def _round(self, number: int, current: Checkpoint) -> list[Record]:
@@ -208,15 +182,32 @@ class Experiment:
         config = named('training', self.profile.training, TrainingConfig, overrides)
         return other.offline_rl * config.offline_rl.steps + self._count(other.rounds) * config.hil.steps
 
-    def _train(self, training: Training) -> Checkpoint:
-        self.last = training
-        return self._stage(training)
+    def _of_other_tasks(self) -> list[Record]:
+        """What the robot's other tasks are learned from by the method that this one joins."""
+        from igrft_sim.tasks import TASKS
+
+        robots = {task: named('tasks', task, TaskConfig).robot for task in TASKS}
+        found: list[Record] = []
+        for task in (task for task in TASKS if task != self.job.task and robots[task] == robots[self.job.task]):
+            self.say(f'its episodes of {task}:')
+            job = replace(self.job, task=task, method=self.method.joint)
+            other = Experiment(job, replace(self.profile, curve_episodes=0), self.say)
+            try:
+                other.train()
+            finally:
+                other.pool.close()
+            found += [records.renamed(record, f'{task}-{record.episode.info.id}') for record in other.data]
+        return found
+
+    def _train(self, stage: str, parent: Checkpoint | None, config: TrainingConfig, number: int = 0) -> Checkpoint:
+        self.last = Training(stage, self.job.task, list(self.data), parent, config, number)
+        return self._stage(self.last)
 
     def _stage(self, training: Training) -> Checkpoint:
         stage, number, data = training.stage, training.number, training.data
         request = StageRequest(
             stage=stage,
-            task=self.job.task,
+            task=training.task,
             root=self.job.root,
             policy=self.profile.policy,
             policy_overrides=self.profile.policy_overrides,
@@ -225,7 +216,7 @@ class Experiment:
             parent=training.parent.path if training.parent else None,
         )
         kept = {record.episode.info.id: record.features for record in data if record.features is not None}
-        episodes = [records.rewarded(r, self.weights, self.reward, self.method.sparse_reward) for r in data]
+        episodes = [records.rewarded(r, self.reward, self.method.sparse_reward) for r in data]
         begin = time.monotonic()
         name = checkpoint_id(request, training.config, kept)
         with self._timed(stage), locked(self.job.root / 'locks' / name):
@@ -283,18 +274,3 @@ class Experiment:
         """Names the reward in the checkpoint's id: other rewards are another training."""
         content = json.dumps([as_dict(self.reward), self.method.sparse_reward], sort_keys=True)
         return f'{self.profile.reward}@{hashlib.sha256(content.encode()).hexdigest()[:12]}'
-
-
-def with_steps(config: TrainingConfig, stage: str, steps: int) -> TrainingConfig:
-    """The same training with another length of a stage."""
-    changed = {stage: replace(config.stage(stage), steps=steps)}
-    return replace(config, **changed)  # type: ignore[arg-type]
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Only one process at a time makes what others then read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open('w') as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from igrft.bench.supervision import Attention
+from igrft.config import TaskConfig, named
 from igrft.reward.hybrid import HybridConfig, hybrid_reward
 from igrft.types import DecodedEpisode, EpisodeInfo, Kind, Outcome
 
@@ -51,12 +52,11 @@ class Record:
         return float((~np.isnan(self.completed_at)).mean())
 
 
-def rewarded(record: Record, weights: tuple[float, ...], config: HybridConfig, sparse: bool = False) -> DecodedEpisode:
-    """The episode with the rewards of :func:`igrft.reward.hybrid.hybrid_reward`.
+def rewarded(record: Record, config: HybridConfig, sparse: bool = False) -> DecodedEpisode:
+    """The episode with the rewards of :func:`igrft.reward.hybrid.hybrid_reward`, by the weights of its task's subtasks.
 
     Args:
         record: the episode.
-        weights: [K] of the subtasks.
         config: constants of the reward.
         sparse: 1 at the last step of a success and 0 everywhere else, in place of the hybrid reward.
     """
@@ -66,8 +66,16 @@ def rewarded(record: Record, weights: tuple[float, ...], config: HybridConfig, s
         rewards[-1] = float(record.success)
     else:
         dt = record.episode.dt
+        task = named('tasks', record.episode.info.task, TaskConfig)
+        weights = tuple(subtask.weight for subtask in task.subtasks)
         rewards = hybrid_reward(length, record.success, record.completed_at.tolist(), weights, dt, config).total
     return replace(record.episode, rewards=rewards.astype(np.float32))
+
+
+def renamed(record: Record, name: str) -> Record:
+    """The record under another id; those of two tasks may share one."""
+    episode = record.episode
+    return replace(record, episode=replace(episode, info=replace(episode.info, id=name)))
 
 
 ARRAYS = ('proprio', 'actions', 'source', 'interaction', 'subtask_times', 'rewards')

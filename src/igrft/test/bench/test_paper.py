@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from igrft.bench import paper, report, runner
 from igrft.bench.config import Job, MethodConfig, ProfileConfig
+from igrft.bench.experiment import Experiment
 from igrft.bench.tables import less, pooled
 from igrft.config import ConfigError, as_dict, config_dir, named
+
+pytestmark = pytest.mark.timeout(300)  # whoever comes first waits for the smoke run
 
 METHODS = sorted(path.stem for path in (config_dir() / 'methods').glob('*.yaml'))
 KEYS = {'task', 'method', 'seed', 'split', 'n', 'successes', 'progress', 'demos', 'rollouts', 'interventions',
@@ -40,6 +44,25 @@ def test_every_cell_gives_its_rows_and_the_report(smoke: Path) -> None:
     assert (smoke / 'report/data_efficiency.png').stat().st_size > 5000
     films = list((smoke / 'report/films').iterdir())
     assert films and all(film.name in text for film in films)
+
+
+def test_one_policy_learns_from_every_task_of_the_robot(smoke: Path, monkeypatch) -> None:
+    known = import_module('igrft_sim.tasks').TASKS
+    some = {task: known[task] for task in ('block_stacking', 'drink_shelving', 'sort_hand_over')}
+    monkeypatch.setattr('igrft_sim.tasks.TASKS', some)
+    said: list[str] = []
+    profile = named('bench', 'smoke', ProfileConfig)
+    experiment = Experiment(Job('block_stacking', 'sft_joint', 0, smoke), profile, said.append)
+    try:
+        checkpoint = experiment.train()
+    finally:
+        experiment.pool.close()
+    assert checkpoint.about['task'] == '' and not checkpoint.about['excluded']
+    assert experiment.last is not None
+    tasks = [record.episode.info.task for record in experiment.last.data]
+    assert len(checkpoint.about['episodes']) == len(tasks) == 2 * tasks.count('block_stacking')
+    assert set(tasks) == {'block_stacking', 'drink_shelving'}, 'the other robot has two arms'
+    assert any('drink_shelving' in line for line in said)
 
 
 def test_a_second_call_runs_nothing_and_an_interrupted_one_goes_on(smoke: Path, capsys, tmp_path: Path) -> None:
@@ -115,6 +138,10 @@ def test_every_shipped_method_is_sound(name: str) -> None:
     assert method.title
     if method.sft_extra:
         assert named('methods', method.sft_extra, MethodConfig).rounds
+    if method.joint:
+        joined = as_dict(named('methods', method.joint, MethodConfig))
+        own = as_dict(method) | {'joint': '', 'title': joined['title']}
+        assert own == joined, 'the same episodes and trainings, so that none is made twice'
 
 
 def test_profiles_name_known_methods() -> None:

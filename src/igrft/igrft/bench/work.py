@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a cell of the table is made of: trainings, a tally of what they used, locks on what cells share."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from igrft.bench.record import Record
+from igrft.training.checkpoint import Checkpoint
+from igrft.training.config import TrainingConfig
+
+
+@dataclass
+class Tally:
+    """What a method has used so far."""
+
+    demos: int = 0
+    rollouts: int = 0
+    interventions: int = 0
+    train_s: float = 0.0
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    chosen: dict[str, Any] = field(default_factory=dict)
+
+    def used(self) -> dict[str, int]:
+        """The data so far."""
+        return {'demos': self.demos, 'rollouts': self.rollouts, 'interventions': self.interventions}
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a stage is trained with.
+
+    Attributes:
+        number: of the round.
+        task: whose episodes it learns from, '' for every task's.
+    """
+
+    stage: str
+    task: str
+    data: list[Record]
+    parent: Checkpoint | None
+    config: TrainingConfig
+    number: int = 0
+
+
+def with_steps(config: TrainingConfig, stage: str, steps: int) -> TrainingConfig:
+    """The same training with another length of a stage."""
+    changed = {stage: replace(config.stage(stage), steps=steps)}
+    return replace(config, **changed)  # type: ignore[arg-type]
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Only one process at a time makes what others then read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -30,7 +30,7 @@ class MethodConfig:
 
     title: str
     """in the tables"""
-    demonstrations: int
+    demonstrations: int = 0
     rollouts: int = 0
     """episodes of the SFT policy that nobody corrects, recorded before offline RL"""
     offline_rl: bool = False
@@ -44,7 +44,7 @@ class MethodConfig:
     sft_extra: str = ''
     """'ig_rft' etc.: SFT goes on for as many gradient steps as that method makes after SFT"""
     joint: str = ''
-    """'ig_rft' etc.: the last training is one for every task of the robot, from what that method recorded on each"""
+    """'ig_rft' etc.: one policy for all tasks of the robot, from what that method records on each"""
     sparse_reward: bool = False
     """1 at the end of a success in place of the hybrid reward"""
     reward: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class MethodConfig:
     def __post_init__(self) -> None:
         if min(self.demonstrations, self.rollouts, self.rounds, self.rollouts_per_round) < 0:
             raise ValueError('demonstrations, rollouts, rounds and rollouts_per_round must not be negative')
-        if self.demonstrations < 1:
+        if self.demonstrations < 1 and not self.joint:
             raise ValueError('every method begins with demonstrations')
         if self.rounds and self.new_data and not self.rollouts_per_round:
             raise ValueError('rounds with new data need rollouts_per_round')
@@ -144,6 +144,10 @@ class Job:
         """Episodes and checkpoints, shared by the methods of one task and seed."""
         return self.out / 'work' / self.task / f'seed{self.seed}'
 
+    def joint_root(self, robot: str) -> Path:
+        """Checkpoints of policies for several tasks of a robot."""
+        return self.out / 'work' / robot / f'seed{self.seed}'
+
     def seeds(self, use: int, count: int) -> range:
         """``count`` environment seeds for a use (``DEMONSTRATIONS``, …)."""
         first = self.seed * SPAN + use
@@ -175,3 +179,11 @@ def constants(profile: ProfileConfig, method: MethodConfig, task: str) -> dict[s
     policy = _policy(profile.policy, profile.policy_overrides, named('tasks', task, TaskConfig).robot)
     plain: dict[str, Any] = json.loads(json.dumps({'training': training, 'reward': reward, 'policy': policy}))
     return plain
+
+
+def robot_tasks(task: str) -> list[str]:
+    """The cell's tasks that the robot of one of them has."""
+    from igrft_sim.tasks import TASKS
+
+    robots = {name: named('tasks', name, TaskConfig).robot for name in TASKS}
+    return [name for name in TASKS if robots[name] == robots[task]]

@@ -15,7 +15,17 @@ import numpy as np
 import torch
 
 from igrft.bench import record as records
-from igrft.bench.config import CURVE, DEMONSTRATIONS, ROLLOUTS, ROUNDS, Job, MethodConfig, ProfileConfig, constants
+from igrft.bench.config import (
+    CURVE,
+    DEMONSTRATIONS,
+    ROLLOUTS,
+    ROUNDS,
+    Job,
+    MethodConfig,
+    ProfileConfig,
+    constants,
+    robot_tasks,
+)
 from igrft.bench.record import Record
 from igrft.bench.rollouts import Plan, Rollouts, interventions_of
 from igrft.bench.trials import Trials, score
@@ -108,11 +118,13 @@ class Experiment:
 
     def train(self) -> Checkpoint:
         """The method's data and trainings, up to its last checkpoint."""
+        if self.method.joint:
+            return self._joint()
         self.data = self._demonstrations()
         config = self.shared
         if self.method.sft_extra:
             config = with_steps(config, 'sft', config.sft.steps + self._steps_after_sft(self.method.sft_extra))
-        current = self._train('sft', None, config)
+        current = self._train('sft', self.data, None, config)
         if self.method.offline_rl or self.method.rounds:
             self._point(current)
         if self.method.rollouts:
@@ -120,17 +132,32 @@ class Experiment:
             self.data += self._episodes(Kind.ROLLOUT, seeds, self.agent(current))
             self.tally.rollouts += len(seeds)
         if self.method.offline_rl:
-            current = self._train('offline_rl', current, self.training)
+            current = self._train('offline_rl', self.data, current, self.training)
             self._point(current)
         for number in range(1, self._count(self.method.rounds) + 1):
             if self.method.new_data:
                 self.data += self._round(number, current)
-            current = self._train('hil', current, self.training, number)
+            current = self._train('hil', self.data, current, self.training, number)
             self._point(current)
-        if self.method.joint:
-            assert self.last is not None
-            self.last = replace(self.last, task='', data=[*self.data, *self._of_other_tasks()])
-            current = self._stage(self.last)
+        return current
+
+    def _joint(self) -> Checkpoint:
+        """One policy for the tasks of the robot, from what the method that it joins records on each: the same training
+        in each task's cell, so made once.
+        """
+        for task in robot_tasks(self.job.task):
+            job = replace(self.job, task=task, method=self.method.joint)
+            other = Experiment(job, replace(self.profile, curve_episodes=0), self.say)
+            try:
+                other.train()
+            finally:
+                other.pool.close()
+            self.data += [records.renamed(record, f'{task}-{record.episode.info.id}') for record in other.data]
+            self.tally.add(other.tally)
+        shown = [record for record in self.data if record.episode.info.kind is Kind.DEMONSTRATION]
+        current = self._train('sft', shown, None, self.training)
+        if len(shown) < len(self.data):
+            current = self._train('hil', self.data, current, self.training)
         return current
 
     def _round(self, number: int, current: Checkpoint) -> list[Record]:
@@ -145,14 +172,16 @@ class Experiment:
 
     def _best(self, trained: Checkpoint) -> Checkpoint:
         """The best of the profile's sweep on validation seeds: the last training with other numbers of gradient steps,
-        served at other temperatures. The same for every method; only SFT with another's steps keeps them.
+        served at other temperatures. The same for every method; only SFT with another's steps and a policy for several
+        tasks keep theirs.
         """
         sweep, usual, last = self.profile.sweep, self.shared.sft.steps, self.last
         assert last is not None
         own = last.config.stage(last.stage).steps
         best: tuple[float, Checkpoint, dict[str, Any]] | None = None
         tried = []
-        for of_sft in (not self.method.sft_extra and sweep.steps) or (usual,):
+        fixed = self.method.sft_extra or self.method.joint
+        for of_sft in (not fixed and sweep.steps) or (usual,):
             steps = round(own * of_sft / usual)
             candidate = trained
             if steps != own:
@@ -182,33 +211,19 @@ class Experiment:
         config = named('training', self.profile.training, TrainingConfig, overrides)
         return other.offline_rl * config.offline_rl.steps + self._count(other.rounds) * config.hil.steps
 
-    def _of_other_tasks(self) -> list[Record]:
-        """What the robot's other tasks are learned from by the method that this one joins."""
-        from igrft_sim.tasks import TASKS
-
-        robots = {task: named('tasks', task, TaskConfig).robot for task in TASKS}
-        found: list[Record] = []
-        for task in (task for task in TASKS if task != self.job.task and robots[task] == robots[self.job.task]):
-            self.say(f'its episodes of {task}:')
-            job = replace(self.job, task=task, method=self.method.joint)
-            other = Experiment(job, replace(self.profile, curve_episodes=0), self.say)
-            try:
-                other.train()
-            finally:
-                other.pool.close()
-            found += [records.renamed(record, f'{task}-{record.episode.info.id}') for record in other.data]
-        return found
-
-    def _train(self, stage: str, parent: Checkpoint | None, config: TrainingConfig, number: int = 0) -> Checkpoint:
-        self.last = Training(stage, self.job.task, list(self.data), parent, config, number)
+    def _train(
+        self, stage: str, data: list[Record], parent: Checkpoint | None, config: TrainingConfig, number: int = 0
+    ) -> Checkpoint:
+        self.last = Training(stage, list(data), parent, config, number)
         return self._stage(self.last)
 
     def _stage(self, training: Training) -> Checkpoint:
         stage, number, data = training.stage, training.number, training.data
+        root = self.job.joint_root(self.robot.name) if self.method.joint else self.job.root
         request = StageRequest(
             stage=stage,
-            task=training.task,
-            root=self.job.root,
+            task='' if self.method.joint else self.job.task,
+            root=root,
             policy=self.profile.policy,
             policy_overrides=self.profile.policy_overrides,
             spec=robot_spec(self.robot),
@@ -219,7 +234,7 @@ class Experiment:
         episodes = [records.rewarded(r, self.reward, self.method.sparse_reward) for r in data]
         begin = time.monotonic()
         name = checkpoint_id(request, training.config, kept)
-        with self._timed(stage), locked(self.job.root / 'locks' / name):
+        with self._timed(stage), locked(root / 'locks' / name):
             run = StageRun(request, training.config, features=lambda policy, episode: kept[episode.info.id])
             result = run.run(episodes)
         spent = time.monotonic() - begin

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from igrft.bench.config import Job, MethodConfig, ProfileConfig, constants
 from igrft.bench.figures import Point, curves
 from igrft.bench.runner import write_json
 from igrft.bench.tables import Cells, Row, efficiency_table, points_of, subtask_table, table
-from igrft.config import as_dict, named
+from igrft.config import ConfigError, named, parse
 
 INTERNAL = ('outcomes', 'subtasks')
 """Kept in details.json: one character an episode, and how many episodes completed each subtask."""
@@ -28,7 +29,6 @@ def restore(jobs: Sequence[Job], folder: Path, profile: ProfileConfig) -> list[s
     """
     path = folder / 'details.json'
     known = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
-    wanted = comparable(as_dict(profile))
     refused = []
     for job in jobs:
         ran = job.result.is_file()
@@ -37,8 +37,7 @@ def restore(jobs: Sequence[Job], folder: Path, profile: ProfileConfig) -> list[s
             continue
         method = named('methods', job.method, MethodConfig)
         used = constants(profile, method, job.task)
-        same = comparable(cell['profile']) == wanted and cell['method'] == json.loads(json.dumps(as_dict(method)))
-        if not same or cell.get('constants', used) != used:
+        if not same_settings(cell, profile, method) or cell.get('constants', used) != used:
             refused.append(f'{job.name} in {job.result if ran else path} was made with another configuration')
             if ran:
                 job.result.rename(job.result.with_suffix('.other'))
@@ -47,9 +46,16 @@ def restore(jobs: Sequence[Job], folder: Path, profile: ProfileConfig) -> list[s
     return refused
 
 
-def comparable(profile: dict[str, Any]) -> Any:
-    """A profile without the fields that say which cells there are, not how one is made."""
-    return json.loads(json.dumps({k: v for k, v in profile.items() if k not in ('tasks', 'methods', 'seeds')}))
+def same_settings(cell: dict[str, Any], profile: ProfileConfig, method: MethodConfig) -> bool:
+    """Whether a cell was made with these: settings that it does not know were at their defaults, and which other cells
+    there are does not matter.
+    """
+    try:
+        made = parse(cell['profile'], ProfileConfig, 'profile'), parse(cell['method'], MethodConfig, 'method')
+    except ConfigError:
+        return False
+    same_cells = replace(made[0], tasks=profile.tasks, methods=profile.methods, seeds=profile.seeds)
+    return (same_cells, made[1]) == (profile, method)
 
 
 def write(jobs: Sequence[Job], folder: Path, about: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -86,26 +87,32 @@ class Rollouts:
         cells: int = 8,
         interaction: InteractionConfig | None = None,
     ) -> None:
+        if not encoder.caches_features:
+            raise ValueError(f"policy '{encoder.name}' trains its trunk; a rollout needs one whose features are cached")
+        cv2.setNumThreads(1)
+        self.task, self.robot, self.encoder, self.cells = task, robot, encoder, cells
+        self.interaction = interaction or InteractionConfig()
+
+    @cached_property
+    def envs(self) -> list[Any]:
+        """The cells, made when the first episode needs them."""
         # The simulated cell is another package; only what runs it needs it.
         from igrft_sim.cell import Cell
         from igrft_sim.env import CellEnv
         from igrft_sim.tasks import make_task
 
-        if not encoder.caches_features:
-            raise ValueError(f"policy '{encoder.name}' trains its trunk; a rollout needs one whose features are cached")
-        cv2.setNumThreads(1)
-        self.task, self.robot, self.encoder = task, robot, encoder
-        self.interaction = interaction or InteractionConfig()
-        cameras = [camera.name for camera in robot.cameras]
-        self.envs = []
-        for _ in range(cells):
-            safety = SafetyFilter(robot.limits, len(robot.arms))
-            cell = Cell(make_task(task), image_size=encoder.spec.image_size, cameras=cameras, robot=robot)
-            self.envs.append(CellEnv(cell, safety=safety))
+        cameras = [camera.name for camera in self.robot.cameras]
+        made = []
+        for _ in range(self.cells):
+            safety = SafetyFilter(self.robot.limits, len(self.robot.arms))
+            size = self.encoder.spec.image_size
+            cell = Cell(make_task(self.task), image_size=size, cameras=cameras, robot=self.robot)
+            made.append(CellEnv(cell, safety=safety))
+        return made
 
     def close(self) -> None:
         """Free the renderers."""
-        for env in self.envs:
+        for env in self.__dict__.pop('envs', []):
             env.cell.close()
 
     def run(self, plan: Plan, agent: Agent | None = None) -> list[Record]:

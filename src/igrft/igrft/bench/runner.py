@@ -15,20 +15,28 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from igrft.bench.config import Job, ProfileConfig
+from igrft.bench.config import Job, MethodConfig, ProfileConfig, robot_tasks
+from igrft.config import named
 
 Say = Callable[[str], None]
 
 
 def jobs_of(profile: ProfileConfig, out: Path) -> list[Job]:
-    """Every cell, the most informative first: the first seed of every task and method, then the second."""
+    """Every cell, the most informative first: the first seed of every task and method, then the second. A policy for
+    several tasks has none where the robot has one alone.
+    """
     tasks = profile.tasks
     if not tasks:
         from igrft_sim.tasks import TASKS
 
         tasks = tuple(TASKS)
+    joint = {method for method in profile.methods if named('methods', method, MethodConfig).joint}
     return [
-        Job(task, method, seed, out) for seed in range(profile.seeds) for task in tasks for method in profile.methods
+        Job(task, method, seed, out)
+        for seed in range(profile.seeds)
+        for task in tasks
+        for method in profile.methods
+        if method not in joint or len(robot_tasks(task)) > 1
     ]
 
 
@@ -52,7 +60,7 @@ def work(job: Job, profile: ProfileConfig) -> tuple[str, float]:
     """
     from igrft.bench.experiment import Experiment
 
-    begin = time.monotonic()
+    begin, version = time.monotonic(), commit()
     log = job.out / 'logs' / f'{job.name}.log'
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open('a', encoding='utf-8', buffering=1) as file:
@@ -63,7 +71,6 @@ def work(job: Job, profile: ProfileConfig) -> tuple[str, float]:
         except Exception as error:  # noqa: BLE001 (one cell's failure must not end the others; it is reported)
             print(traceback.format_exc(), file=file)
             return f'{type(error).__name__}: {error} (see {log})', time.monotonic() - begin
-    version = commit()
     for row in content['rows']:
         row['commit'] = version
     write_json(job.result, content)

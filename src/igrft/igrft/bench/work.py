@@ -27,6 +27,13 @@ class Tally:
     seconds: dict[str, float] = field(default_factory=dict)
     chosen: dict[str, Any] = field(default_factory=dict)
 
+    def add(self, other: Tally) -> None:
+        """Count in what another one has used."""
+        self.demos += other.demos
+        self.rollouts += other.rollouts
+        self.interventions += other.interventions
+        self.train_s += other.train_s
+
     def used(self) -> dict[str, int]:
         """The data so far."""
         return {'demos': self.demos, 'rollouts': self.rollouts, 'interventions': self.interventions}
@@ -34,15 +41,9 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What a stage is trained with.
-
-    Attributes:
-        number: of the round.
-        task: whose episodes it learns from, '' for every task's.
-    """
+    """What a stage is trained with; ``number`` is the round's."""
 
     stage: str
-    task: str
     data: list[Record]
     parent: Checkpoint | None
     config: TrainingConfig

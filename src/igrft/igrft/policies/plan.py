@@ -22,6 +22,7 @@ from torch import nn
 
 from igrft.policies import registry
 from igrft.policies.protocol import Policy, PolicyError
+from igrft.policies.side_by_side import Linears
 
 GPUS: Mapping[str, tuple[str, float, float]] = {
     '24GB': ('RTX 4090', 24e9, 165e12),
@@ -164,7 +165,7 @@ def _sizes(policy: Policy) -> Sizes:
             (expert.num_hidden_layers, expert.hidden_size, expert.intermediate_size),
             policy.tuning.gradient_checkpointing,
         )
-    widest = max((m.out_features for m in policy.modules() if isinstance(m, nn.Linear)), default=1)
-    depth = sum(isinstance(m, nn.Linear) for m in policy.modules())
+    layers = [m for m in policy.modules() if isinstance(m, (nn.Linear, Linears))]
+    widest, depth = max((m.out_features for m in layers), default=1), len(layers)
     steps = int(getattr(policy, 'flow_steps', 1))
     return Sizes(1, 1, steps, (1, widest, widest), (depth, widest, widest))

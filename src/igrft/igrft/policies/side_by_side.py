@@ -15,6 +15,7 @@ class Linears(nn.Module):
     def __init__(self, members: int, inputs: int, outputs: int) -> None:
         super().__init__()
         bound = 1 / math.sqrt(inputs)
+        self.out_features = outputs
         self.weight = nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(members, 1, outputs).uniform_(-bound, bound))
 
@@ -24,7 +25,7 @@ class Linears(nn.Module):
 
 
 def dealt(rows: Tensor, members: int) -> Tensor:
-    """Rows [B, ...] dealt out in turn: [M, ⌈B / M⌉, ...], the first ones twice where B is no multiple of M."""
+    """Rows [B, ...] dealt out in turn: [M, ⌈B / M⌉, ...], from the first ones again where B is no multiple of M."""
     count = -(-len(rows) // members) * members
     if count > len(rows):
         rows = rows[torch.arange(count, device=rows.device) % len(rows)]

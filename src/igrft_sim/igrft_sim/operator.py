@@ -100,18 +100,21 @@ class Operator:
         if kind == Kind.DEMONSTRATION:
             self._engage(len(task.subtasks))
 
-    def tick(self, state: TaskState, tools: Float64, openings: Float64, call: int | None = None) -> Decision:
+    def tick(
+        self, state: TaskState, tools: Float64, openings: Float64, call: int | None = None, stopped: bool = False
+    ) -> Decision:
         """Look at the cell and decide; call once a policy step.
 
         Args:
             state, tools, openings: as in ``Expert.act``.
             call: [ticks] since the policy began to ask for help, None while it does not. When the operator comes
                 depends on this alone, not on the tick in which a call is first heard.
+            stopped: the arm is under a stop. Nobody pushes on then, for it is only reset when nobody does.
         """
         completed = sum(state.subtasks)
         marks = tuple(range(self._completed, completed))
         self._since_progress = 0 if marks else self._since_progress + 1
-        self._in_vain = 0 if marks or self._expert is None else self._in_vain + 1
+        self._in_vain = 0 if marks or self._expert is None else self._in_vain + (not stopped)
         self._completed = max(completed, self._completed)
         arrives = self._supervises and not self._there and self._arrives(call)
         drove, reason, dismisses = self._expert is not None, '', False
@@ -127,7 +130,7 @@ class Operator:
             outcome = Outcome.SUCCESS
         elif self._lost.update(self._task.lost(state)) or self._in_vain > self._habits.persistence:
             outcome = Outcome.FAILURE
-        if self._expert is None:
+        if self._expert is None or stopped:
             still = hold_action(np.asarray(openings, np.float32))
             return Decision(False, still, marks, outcome, attends=attends, dismisses=dismisses)
         action = self._expert.act(state, tools, openings)

@@ -194,6 +194,17 @@ def test_operator_gives_up_where_the_arm_cannot_be_moved(blind):
     assert decision.outcome is Outcome.FAILURE and sum(engaged) == 40 + 2
 
 
+def test_operator_lets_go_under_a_stop_and_does_not_give_up(blind):
+    blind.reset(1)
+    cell = blind.cell
+    operator = Operator(cell.task, Kind.DEMONSTRATION, 1, Habits(persistence=10))
+    seen = cell.task_state(), cell.tools, cell.openings
+    under_stop = [operator.tick(*seen, stopped=True) for _ in range(30)]
+    assert not any(decision.engaged or decision.action[:6].any() for decision in under_stop)
+    assert all(decision.outcome is None for decision in under_stop)
+    assert operator.tick(*seen).engaged
+
+
 class Elsewhere:
     """An operator who comes when called, and a cell in which nobody else acts."""
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -14,7 +14,6 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from igrft.config import RobotConfig, named
-from igrft.control.inputs import hold_action
 from igrft.devices.fake_hid_process import FakeHidProcess
 from igrft.devices.mapping import TeleopConfig
 from igrft.episodes.topics import ee_pose_topics, gripper_joints
@@ -178,11 +177,8 @@ class OperatorNode(Node):
             return
         self._handled = tick
         state = task_state_from(self._state)
-        decision = self._operator.tick(state, self._tools.copy(), self._openings.copy(), self._ticks_since_call(tick))
-        if self._stopped:
-            # Nobody pushes on under a stop, and it is only reset when nobody does.
-            decision = replace(decision, engaged=False, action=hold_action(self._openings.astype(np.float32)))
-        self._say(decision)
+        seen = state, self._tools.copy(), self._openings.copy()
+        self._say(self._operator.tick(*seen, self._ticks_since_call(tick), self._stopped))
 
     def _say(self, decision: Decision) -> None:
         assert self._state is not None

@@ -59,7 +59,7 @@ def test_the_three_stages_make_three_checkpoints(
     assert {p.part for p in seen if p.stage == 'hil'} == {'critic', 'policy'}
     manifest = checkpoints.read_manifest(hil.path)  # type: ignore[arg-type]
     assert manifest['excluded'] == {'0007': 'kind is evaluation'}
-    assert not torch.equal(weights(sft.path)['leave.1.weight'], weights(offline.path)['leave.1.weight'])
+    assert not torch.equal(weights(sft.path)['experts.leave.1.weight'], weights(offline.path)['experts.leave.1.weight'])
     trunk = [name for name in weights(sft.path) if name.startswith('trunk.')]
     assert trunk and all(torch.equal(weights(sft.path)[n], weights(hil.path)[n]) for n in trunk)
 
@@ -104,7 +104,7 @@ def test_a_finished_training_is_not_repeated(
 
 def test_sft_learns_the_demonstrations(request_sft: StageRequest, config: TrainingConfig, make_episode: Make) -> None:
     data = as_dict(config)
-    data['sft']['steps'], data['batch'], data['sft']['learning_rate'] = 300, 64, 0.01
+    data['sft']['steps'], data['batch'], data['sft']['learning_rate'] = 300, 256, 0.01
     data['log_every'] = 25
     seen: list[Progress] = []
     run = StageRun(request_sft, parse(data, TrainingConfig, 'test'), seen.append)
@@ -164,8 +164,8 @@ def test_a_stage_begun_anew_forgets_what_the_parent_learned(
         begun = StageRun(request, replace(config, hil=hil)).run(episodes)
         assert begun.lineage == (parent.id,)
         assert_same(parent.policy.normalisation.state_dict(), begun.policy.normalisation.state_dict())
-        found = weights(begun.path)['leave.1.weight']
-        sources = {'parent': weights(parent.path)['leave.1.weight'], 'first': first.state_dict()['leave.1.weight']}
+        found = weights(begun.path)['experts.leave.1.weight']
+        sources = {'parent': weights(parent.path)['experts.leave.1.weight'], 'first': first.state_dict()['experts.leave.1.weight']}
         apart[anew] = {name: float((found - source).abs().max()) for name, source in sources.items()}
     assert apart[False]['parent'] < 1e-6 < apart[False]['first']
     assert apart[True]['first'] < 1e-6 < apart[True]['parent']

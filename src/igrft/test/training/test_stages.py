@@ -164,9 +164,10 @@ def test_a_stage_begun_anew_forgets_what_the_parent_learned(
         begun = StageRun(request, replace(config, hil=hil)).run(episodes)
         assert begun.lineage == (parent.id,)
         assert_same(parent.policy.normalisation.state_dict(), begun.policy.normalisation.state_dict())
-        found = weights(begun.path)['experts.leave.1.weight']
-        sources = {'parent': weights(parent.path)['experts.leave.1.weight'], 'first': first.state_dict()['experts.leave.1.weight']}
-        apart[anew] = {name: float((found - source).abs().max()) for name, source in sources.items()}
+        name = 'experts.leave.1.weight'
+        found = weights(begun.path)[name]
+        sources = {'parent': weights(parent.path)[name], 'first': first.state_dict()[name]}
+        apart[anew] = {of: float((found - source).abs().max()) for of, source in sources.items()}
     assert apart[False]['parent'] < 1e-6 < apart[False]['first']
     assert apart[True]['first'] < 1e-6 < apart[True]['parent']
 

@@ -172,7 +172,8 @@ def constants(profile: ProfileConfig, method: MethodConfig, task: str) -> dict[s
     training = as_dict(
         named('training', profile.training, TrainingConfig, (*profile.training_overrides, *method.training))
     )
-    unused = {'offline_rl': not method.offline_rl, 'hil': not method.rounds}
+    stages = named('methods', method.joint, MethodConfig) if method.joint else method
+    unused = {'offline_rl': not stages.offline_rl, 'hil': not stages.rounds}
     if not method.sft_extra:
         training = {name: value for name, value in training.items() if not unused.get(name)}
     reward = as_dict(named('reward', profile.reward, HybridConfig, method.reward))

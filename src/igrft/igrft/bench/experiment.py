@@ -142,10 +142,11 @@ class Experiment:
         return current
 
     def _joint(self) -> Checkpoint:
-        """One policy for the tasks of the robot, from what the method that it joins records on each: the same training
-        in each task's cell, so made once.
+        """One policy for the tasks of the robot, from what the method that it joins records on each, with the gradient
+        steps of all of them: the same training in each task's cell, so made once.
         """
-        for task in robot_tasks(self.job.task):
+        tasks = robot_tasks(self.job.task)
+        for task in tasks:
             job = replace(self.job, task=task, method=self.method.joint)
             other = Experiment(job, replace(self.profile, curve_episodes=0), self.say)
             try:
@@ -155,9 +156,17 @@ class Experiment:
             self.data += [records.renamed(record, f'{task}-{record.episode.info.id}') for record in other.data]
             self.tally.add(other.tally)
         shown = [record for record in self.data if record.episode.info.kind is Kind.DEMONSTRATION]
-        current = self._train('sft', shown, None, self.training)
+        sft, hil = self.training.sft, self.training.hil
+        # its critic is new, as that of offline RL
+        critic_steps = len(tasks) * self.training.offline_rl.critic_steps
+        config = replace(
+            self.training,
+            sft=replace(sft, steps=len(tasks) * sft.steps),
+            hil=replace(hil, steps=len(tasks) * hil.steps, critic_steps=critic_steps),
+        )
+        current = self._train('sft', shown, None, config)
         if len(shown) < len(self.data):
-            current = self._train('hil', self.data, current, self.training)
+            current = self._train('hil', self.data, current, config)
         return current
 
     def _round(self, number: int, current: Checkpoint) -> list[Record]:

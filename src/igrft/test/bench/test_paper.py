@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from igrft.bench import paper, report, runner
-from igrft.bench.config import Job, MethodConfig, ProfileConfig
+from igrft.bench.config import Job, MethodConfig, ProfileConfig, constants
 from igrft.bench.experiment import Experiment
 from igrft.bench.tables import less, pooled
 from igrft.config import ConfigError, as_dict, config_dir, named
@@ -54,11 +54,6 @@ def test_one_policy_learns_from_every_task_of_the_robot(smoke: Path, monkeypatch
     profile = named('bench', 'smoke', ProfileConfig, ['methods=[ig_rft, ig_rft_joint]', 'tasks=[]'])
     names = [job.name for job in runner.jobs_of(profile, smoke)]
     assert 'drink_shelving-ig_rft_joint-0' in names and 'sort_hand_over-ig_rft_joint-0' not in names
-    small = ('sft.steps=2', 'hil.steps=2', 'hil.critic_steps=2')
-    monkeypatch.setattr(
-        'igrft.bench.experiment.named',
-        lambda kind, name, cls, more=(): named(kind, name, cls, (*more, *small) if kind == 'training' else more),
-    )
     made = []
     for task in ('block_stacking', 'drink_shelving'):
         experiment = Experiment(Job(task, 'ig_rft_joint', 0, smoke), profile)
@@ -67,12 +62,15 @@ def test_one_policy_learns_from_every_task_of_the_robot(smoke: Path, monkeypatch
         finally:
             experiment.pool.close()
         assert experiment.last is not None and experiment.last.stage == 'hil'
+        assert experiment.last.config.hil.steps == 2 * experiment.training.hil.steps, 'of two tasks'
         tasks = Counter(record.episode.info.task for record in experiment.last.data)
         assert set(tasks) == {'block_stacking', 'drink_shelving'}, 'the other robot has two arms'
         assert experiment.tally.rollouts == 2 and experiment.tally.demos == sum(tasks.values()) - 2
         assert not experiment.tally.curve, 'what a single task taught is no point of its curve'
     assert made[0].id == made[1].id and made[0].path == made[1].path, 'one policy, made once'
     assert made[0].about['task'] == ''
+    used = constants(profile, named('methods', 'ig_rft_joint', MethodConfig), 'block_stacking')['training']
+    assert {'sft', 'offline_rl', 'hil'} <= set(used), 'a cell depends on the trainings that it joins'
 
 
 def test_a_second_call_runs_nothing_and_an_interrupted_one_goes_on(smoke: Path, capsys, tmp_path: Path) -> None:

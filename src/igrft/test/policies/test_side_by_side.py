@@ -32,11 +32,6 @@ def test_what_was_dealt_out_is_gathered_in_order(count: int, members: int) -> No
     assert shares[0, 0].tolist() == [0.0, 1.0] and (count < 2 or members < 2 or shares[1, 0].tolist() == [2.0, 3.0])
 
 
-def prepared(policy: Policy, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
-    rows = len(inputs)
-    return torch.randn(rows, policy.spec.horizon, policy.spec.action_dim), torch.rand(rows)
-
-
 def test_a_row_of_a_batch_teaches_one_expert(
     make_policy: Callable[..., Policy], make_inputs: Callable[[int], Inputs]
 ) -> None:
@@ -58,7 +53,7 @@ def test_what_acts_is_the_mean_of_the_experts(
     policy = make_policy('compact_flow', 'model.members=2').eval()
     alone = make_policy('compact_flow', 'model.members=1').eval()
     inputs = make_inputs(3)
-    noisy, tau = prepared(policy, inputs)
+    noisy, tau = torch.randn(3, policy.spec.horizon, policy.spec.action_dim), torch.rand(3)
     velocities = []
     for member in range(2):
         state = {

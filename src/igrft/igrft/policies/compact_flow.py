@@ -20,10 +20,14 @@ from igrft.policies.action_experts import ActionExperts
 from igrft.policies.flow import FlowPolicy
 from igrft.policies.normalisation import Normalisation
 from igrft.policies.pretrained import PretrainedTrunk, named_trunk, refuse_older
-from igrft.policies.protocol import Inputs, PolicyError, PolicySpec
+from igrft.policies.protocol import Batch, Inputs, PolicyError, PolicySpec
+from igrft.policies.scene_moves import SceneMoves
 from igrft.policies.side_by_side import dealt, gathered
 from igrft.policies.text import TextEncoder
 from igrft.policies.trunk import Trunk, TrunkConfig
+
+NOT_JOINTS = 10
+"""Floats of an arm's proprioception after its joint angles, see :func:`igrft.types.proprioception`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +55,20 @@ class CompactFlowConfig:
     """floats of the encoded instruction"""
     feature_noise: float = 0.03
     """standard deviation of the noise on features in training"""
+    shift: float = 0.05
+    """[m] standard deviation by which training moves a recorded step along the table, arm and all"""
+    turn: float = 0.3
+    """[rad] and turns it about the vertical"""
+    joints: bool = False
+    """whether the action experts see joint angles, which do not follow when a step is moved"""
     dropout: float = 0.0
     flow_steps: int = 10
 
     def __post_init__(self) -> None:
         if min(self.members, self.width, self.blocks, self.text, self.gaze, self.flow_steps) < 1:
             raise ValueError('members, width, blocks, text, gaze and flow_steps must be at least 1')
-        if self.feature_noise < 0 or self.heads < 0:
-            raise ValueError('feature_noise and heads must not be negative')
+        if min(self.feature_noise, self.heads, self.shift, self.turn) < 0:
+            raise ValueError('feature_noise, heads, shift and turn must not be negative')
         if not self.trunk_weights and not self.train_trunk:
             raise ValueError(
                 "trunk_weights is '' and train_trunk false: a random trunk would stay random; set one of them"
@@ -103,11 +113,18 @@ class CompactFlow(FlowPolicy):
         self.feature_dim = self.trunk.feature_dim
         self.normalisation = Normalisation(spec.proprio_dim, spec.action_dim)
         self.text = TextEncoder(config.text)
+        arms = spec.action_dim // 7
+        self.moves = SceneMoves(self.targets, arms)
+        own = torch.arange(spec.proprio_dim).view(arms, -1)
+        if not config.joints:
+            own = own[:, -NOT_JOINTS:]
+        self.own: Tensor
+        self.register_buffer('own', own.flatten(), persistent=False)
         self.experts = ActionExperts(
             config.members,
             self.targets,
             self.feature_dim - self.trunk.targets,
-            spec.proprio_dim + config.text,
+            len(self.own) + config.text,
             spec.horizon * spec.action_dim,
             heads=config.heads,
             gaze=config.gaze,
@@ -133,6 +150,7 @@ class CompactFlow(FlowPolicy):
                 'model: members is missing: this checkpoint is older than action experts side by side; '
                 'train it anew from its episodes'
             )
+        own = {'joints': True, 'shift': 0.0, 'turn': 0.0} | own  # before they could be chosen
         targets, frames = tuple(own.pop('targets', ())), own.pop('frames', {})
         config = parse(own, CompactFlowConfig, cls.name)
         sizes = (spec.cameras, spec.image_size, spec.proprio_dim)
@@ -149,11 +167,19 @@ class CompactFlow(FlowPolicy):
             features: Tensor = self.trunk(images, proprio)
         return features
 
+    def varied(self, batch: Batch) -> Batch:
+        config, glimpses = self.config, self.trunk.glimpses
+        if not self.training or not (config.shift or config.turn) or not self.caches_features or glimpses is None:
+            return batch
+        count, device = len(batch.inputs), self.device
+        way, angle = torch.randn(count, 2, device=device), torch.randn(count, device=device)
+        return self.moves(batch, config.shift * way, config.turn * angle, glimpses.mean, glimpses.scale)
+
     def prepare(self, inputs: Inputs) -> Tensor:
         features = self.features(inputs)
         if self.training and self.config.feature_noise:
             features = features + self.config.feature_noise * torch.randn_like(features)
-        own = torch.cat([self.normalisation.proprio(inputs.proprio), self.text(inputs.instructions)], -1)
+        own = torch.cat([self.normalisation.proprio(inputs.proprio)[:, self.own], self.text(inputs.instructions)], -1)
         context: Tensor = self.experts.context(self._each(features), self._each(own))
         return context
 

@@ -50,6 +50,10 @@ class FlowPolicy(Policy):
         """Actions [..., A] with zeros to D."""
         return functional.pad(actions, (0, self.flow_dim - actions.shape[-1]))
 
+    def varied(self, batch: Batch) -> Batch:
+        """A batch, its features computed, as training sees it: a family may know how to vary what was recorded."""
+        return batch
+
     def loss(
         self,
         batch: Batch,
@@ -59,10 +63,11 @@ class FlowPolicy(Policy):
         anchor: float = 0.0,
     ) -> awr.AwrLoss:
         batch = batch.to(self.device)
-        sample = flow_matching.draw(self.widened(self.normalisation.actions(batch.actions)), generator)
+        if self.caches_features and batch.inputs.features is None:
+            batch = replace(batch, inputs=replace(batch.inputs, features=self.features(batch.inputs)))
+        batch = self.varied(batch)
         inputs = batch.inputs
-        if self.caches_features and inputs.features is None:
-            inputs = replace(inputs, features=self.features(inputs))
+        sample = flow_matching.draw(self.widened(self.normalisation.actions(batch.actions)), generator)
         velocity = self.velocity(sample.noisy, sample.tau, self.prepare(inputs))
         real = slice(0, self.spec.action_dim)
         held = None

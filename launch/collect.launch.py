@@ -6,7 +6,8 @@ ros2 launch igrft collect.launch.py kind:=demonstration episodes:=20
 
 from launch import LaunchDescription
 
-from igrft.ros.launching import GRAPH, declare, loop_node, whole_graph
+from igrft.ros.launch_arguments import GRAPH, declare
+from igrft.ros.launching import loop_node, whole_graph
 
 
 def generate_launch_description():

@@ -6,7 +6,8 @@ ros2 launch igrft evaluate.launch.py episodes:=100 split:=held_out
 
 from launch import LaunchDescription
 
-from igrft.ros.launching import GRAPH, declare, loop_node, whole_graph
+from igrft.ros.launch_arguments import GRAPH, declare
+from igrft.ros.launching import loop_node, whole_graph
 
 
 def generate_launch_description():

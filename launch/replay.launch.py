@@ -9,7 +9,8 @@ from launch.actions import ExecuteProcess, GroupAction, Shutdown
 from launch.conditions import IfCondition
 from launch_ros.actions import PushROSNamespace, SetParameter, SetRemap
 
-from igrft.ros.launching import declare, include, value
+from igrft.ros.launch_arguments import declare, value
+from igrft.ros.launching import include
 
 
 def generate_launch_description():

@@ -7,7 +7,8 @@ ros2 launch igrft rl_loop.launch.py --show-args
 
 from launch import LaunchDescription
 
-from igrft.ros.launching import GRAPH, declare, loop_node, whole_graph
+from igrft.ros.launch_arguments import GRAPH, declare
+from igrft.ros.launching import loop_node, whole_graph
 
 
 def generate_launch_description():

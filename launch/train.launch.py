@@ -8,7 +8,8 @@ from launch import LaunchDescription
 from launch.actions import GroupAction
 from launch_ros.actions import PushROSNamespace, SetParameter
 
-from igrft.ros.launching import declare, include, loop_node, value
+from igrft.ros.launch_arguments import declare, value
+from igrft.ros.launching import include, loop_node
 
 
 def generate_launch_description():

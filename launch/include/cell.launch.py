@@ -5,7 +5,8 @@ from launch import LaunchDescription
 from launch.actions import GroupAction
 from launch.conditions import IfCondition
 
-from igrft.ros.launching import fake_device, is_operator, lockstep, node, real_time_factor, servo_nodes
+from igrft.ros.launch_arguments import fake_device, is_operator, lockstep, real_time_factor
+from igrft.ros.launching import node, servo_nodes
 
 
 def generate_launch_description():

@@ -3,7 +3,8 @@
 
 from launch import LaunchDescription
 
-from igrft.ros.launching import console_pad, console_port, node
+from igrft.ros.launch_arguments import console_pad, console_port
+from igrft.ros.launching import node
 
 
 def generate_launch_description():

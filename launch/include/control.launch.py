@@ -5,7 +5,8 @@ from launch import LaunchDescription
 from launch.actions import GroupAction
 from launch.conditions import IfCondition
 
-from igrft.ros.launching import device, fake_device, is_device, listens_to_teleop, lockstep, node
+from igrft.ros.launch_arguments import device, fake_device, is_device, listens_to_teleop, lockstep
+from igrft.ros.launching import node
 from igrft.ros.launching_hardware import arm_node
 
 

@@ -3,7 +3,8 @@
 
 from launch import LaunchDescription
 
-from igrft.ros.launching import lockstep, node
+from igrft.ros.launch_arguments import lockstep
+from igrft.ros.launching import node
 
 
 def generate_launch_description():

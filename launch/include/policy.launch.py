@@ -3,7 +3,8 @@
 
 from launch import LaunchDescription
 
-from igrft.ros.launching import help_node, lockstep, node, number, text
+from igrft.ros.launch_arguments import lockstep, number, text
+from igrft.ros.launching import help_node, node
 
 
 def generate_launch_description():

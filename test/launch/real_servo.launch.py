@@ -5,7 +5,8 @@ from launch import LaunchDescription
 from launch.actions import GroupAction
 from launch_ros.actions import SetRemap
 
-from igrft.ros.launching import declare, node
+from igrft.ros.launch_arguments import declare
+from igrft.ros.launching import node
 from igrft.ros.launching_hardware import arm_node, hardware_nodes
 
 

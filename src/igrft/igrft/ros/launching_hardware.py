@@ -12,7 +12,8 @@ from launch_ros.actions import Node
 from igrft.config import ConfigError, RobotConfig, named
 from igrft.hardware import DriverConfig, HardwareConfig, filled
 from igrft.ros import moveit_parameters
-from igrft.ros.launching import node, value
+from igrft.ros.launch_arguments import value
+from igrft.ros.launching import node
 from igrft.ros.moveit_parameters import MissingPackage, share
 
 

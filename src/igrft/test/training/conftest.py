@@ -57,11 +57,11 @@ def _make_episode(
     human: slice = slice(0, 0),
     action_dim: int = 7,
 ) -> DecodedEpisode:
-    """Actions that follow from the proprioception, images of noise, a reward for success."""
+    """Actions that follow from where the tool is, images of noise, a reward for success."""
     rng = np.random.default_rng(index)
     proprio = rng.normal(size=(steps, 17)).astype(np.float32)
     actions = np.zeros((steps, action_dim), np.float32)
-    actions[:, :6] = 0.3 * proprio[:, :6]
+    actions[:, :6] = 0.3 * proprio[:, 8:14]
     actions[:, 6] = proprio[:, 7] > 0
     source = np.full(steps, int(Source.HUMAN if kind is Kind.DEMONSTRATION else Source.POLICY), np.uint8)
     source[human] = int(Source.HUMAN)

@@ -16,7 +16,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from igrft.hardware import HardwareConfig, JointLimitsConfig
-from igrft.types import Subtask
+from igrft.types import BESIDES_JOINTS, Subtask
 
 T = TypeVar('T')
 
@@ -257,7 +257,7 @@ class RobotConfig:
 
     @property
     def proprio_dim(self) -> int:
-        return len(self.joints) + 10 * len(self.arms)
+        return len(self.joints) + BESIDES_JOINTS * len(self.arms)
 
 
 def as_dict(config: Any) -> dict[str, Any]:

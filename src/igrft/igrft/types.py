@@ -175,13 +175,17 @@ class DecodedEpisode:
         return len(self.actions)
 
 
+BESIDES_JOINTS = 10
+"""Floats of an arm's proprioception after its joint angles."""
+
+
 def proprioception(
     joint_positions: npt.ArrayLike,
     opening: npt.ArrayLike,
     position: npt.ArrayLike,
     quaternion: npt.ArrayLike,
 ) -> Float32:
-    """One arm's proprioception vector [n_joints + 10].
+    """One arm's proprioception vector [n_joints + BESIDES_JOINTS].
 
     Args:
         joint_positions: [n_joints] rad.

@@ -25,9 +25,7 @@ from igrft.policies.scene_moves import SceneMoves
 from igrft.policies.side_by_side import dealt, gathered
 from igrft.policies.text import TextEncoder
 from igrft.policies.trunk import Trunk, TrunkConfig
-
-NOT_JOINTS = 10
-"""Floats of an arm's proprioception after its joint angles, see :func:`igrft.types.proprioception`."""
+from igrft.types import BESIDES_JOINTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +115,7 @@ class CompactFlow(FlowPolicy):
         self.moves = SceneMoves(self.targets, arms)
         own = torch.arange(spec.proprio_dim).view(arms, -1)
         if not config.joints:
-            own = own[:, -NOT_JOINTS:]
+            own = own[:, -BESIDES_JOINTS:]
         self.own: Tensor
         self.register_buffer('own', own.flatten(), persistent=False)
         self.experts = ActionExperts(

@@ -36,10 +36,11 @@ class SceneMoves:
         self._ways: list[tuple[int, int]] = []
         self._nears: list[tuple[int, int]] = []
         for target, index in where.items():
-            thing, what, axis = (*target.rsplit('.', 2), '', '')[:3]
-            other = where.get(f'{thing}.{what}.y')
+            said, _, axis = target.rpartition('.')
+            other = where.get(f'{said}.y')
             if axis != 'x' or other is None:
                 continue
+            thing, _, what = said.rpartition('.')
             pair = '-' in thing.rpartition('/')[2]
             if what == 'base':
                 (self._ways if pair else self._places).append((index, other))

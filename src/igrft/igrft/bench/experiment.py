@@ -26,8 +26,9 @@ from igrft.bench.config import (
     constants,
     robot_tasks,
 )
+from igrft.bench.episode_run import Plan
 from igrft.bench.record import Record
-from igrft.bench.rollouts import Plan, Rollouts, interventions_of
+from igrft.bench.rollouts import Rollouts, interventions_of
 from igrft.bench.trials import Trials, score
 from igrft.bench.work import Tally, Training, locked, with_steps
 from igrft.config import RobotConfig, TaskConfig, as_dict, named
@@ -36,7 +37,8 @@ from igrft.policies.serving import Agent
 from igrft.reward.hybrid import HybridConfig
 from igrft.training.checkpoint import Checkpoint
 from igrft.training.config import TrainingConfig
-from igrft.training.stages import StageRequest, StageRun, checkpoint_id
+from igrft.training.request import StageRequest, checkpoint_id
+from igrft.training.stages import StageRun
 from igrft.training.worker import robot_spec
 from igrft.types import Kind
 
@@ -194,7 +196,7 @@ class Experiment:
             steps = round(own * of_sft / usual)
             candidate = trained
             if steps != own:
-                candidate = self._stage(replace(last, config=with_steps(last.config, last.stage, steps)))
+                candidate = self._stage(replace(last, config=with_steps(last.config, last.stage, steps)), 'sweep')
             for temperature in sweep.temperatures:
                 # what one explores with in place of the noise that SFT learned from
                 served = None if temperature == 1.0 and last.stage != 'sft' else temperature
@@ -226,7 +228,7 @@ class Experiment:
         self.last = Training(stage, list(data), parent, config, number)
         return self._stage(self.last)
 
-    def _stage(self, training: Training) -> Checkpoint:
+    def _stage(self, training: Training, timed_as: str = '') -> Checkpoint:
         stage, number, data = training.stage, training.number, training.data
         root = self.job.joint_root(self.robot.name) if self.method.joint else self.job.root
         request = StageRequest(
@@ -243,7 +245,7 @@ class Experiment:
         episodes = [records.rewarded(r, self.reward, self.method.sparse_reward) for r in data]
         begin = time.monotonic()
         name = checkpoint_id(request, training.config, kept)
-        with self._timed(stage), locked(root / 'locks' / name):
+        with self._timed(timed_as or stage), locked(root / 'locks' / name):
             run = StageRun(request, training.config, features=lambda policy, episode: kept[episode.info.id])
             result = run.run(episodes)
         spent = time.monotonic() - begin

@@ -18,10 +18,11 @@ from typing import Any
 import torch
 
 from igrft.bench.config import CALIBRATION, SPAN, Job, ProfileConfig
+from igrft.bench.episode_run import Plan
 from igrft.bench.experiment import Experiment
 from igrft.bench.help_scores import signals_of, worth
 from igrft.bench.record import Record
-from igrft.bench.rollouts import Plan, Rollouts
+from igrft.bench.rollouts import Rollouts
 from igrft.bench.runner import commit, write_json
 from igrft.bench.supervision import Attention, calls_of
 from igrft.config import as_dict, named

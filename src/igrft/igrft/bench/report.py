@@ -13,7 +13,7 @@ from typing import Any
 from igrft.bench.config import Job, MethodConfig, ProfileConfig, constants
 from igrft.bench.figures import Point, curves
 from igrft.bench.runner import write_json
-from igrft.bench.tables import Cells, Row, efficiency_table, points_of, subtask_table, table
+from igrft.bench.tables import Cells, Row, efficiency_table, points_of, subtask_table, table, time_table
 from igrft.config import ConfigError, named, parse
 
 INTERNAL = ('outcomes', 'subtasks')
@@ -95,6 +95,7 @@ def write(jobs: Sequence[Job], folder: Path, about: dict[str, Any]) -> None:
     text += efficiency_table(cells)
     if any(cell['curve'] for _, cell in cells):
         text += ['![data efficiency](data_efficiency.png)', '']
+    text += time_table(cells)
     text += [f'![{name}](films/{name})\n' for name in films]
     (folder / 'results.md').write_text('\n'.join(text) + '\n', encoding='utf-8')
 

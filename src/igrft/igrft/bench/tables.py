@@ -17,6 +17,17 @@ Row = dict[str, Any]
 Cells = Sequence[tuple[Job, dict[str, Any]]]
 PAPER = {'sft': 18.8, 'awr': 40.0, 'ig_rft': 85.0, 'no_interaction': 70.0, 'no_trajectory': 75.0, 'no_subtask': 57.5}
 """Average success over four tasks in the paper [%]."""
+PARTS = {
+    'demonstration': 'demonstrations',
+    'sft': 'SFT',
+    'rollout': 'rollouts',
+    'offline_rl': 'offline RL',
+    'correction': 'corrected rollouts',
+    'hil': 'updates',
+    'sweep': 'sweep',
+    'evaluation': 'evaluation',
+}
+"""What a cell's time is spent on."""
 REFERENCE = 'ig_rft'
 """The method that the others are compared with."""
 
@@ -124,4 +135,18 @@ def efficiency_table(cells: Cells) -> list[str]:
         by = {stage: f'{percent(success)} ({at:.0f})' for stage, at, success in points}
         title = named('methods', method, MethodConfig).title
         lines.append(f'| {title} | ' + ' | '.join(by.get(stage, '') for stage in stages) + ' |')
+    return [*lines, '']
+
+
+def time_table(cells: Cells) -> list[str]:
+    """Where a cell's time went. Evaluation is that of validation and curve, too."""
+    spent: dict[str, list[dict[str, float]]] = defaultdict(list)
+    for job, cell in cells:
+        spent[job.method].append(cell['seconds'])
+    lines = ['## Minutes of a cell', '', 'On one core, averaged; what another cell had made before costs nothing.', '']
+    lines += ['| method | ' + ' | '.join(PARTS.values()) + ' | all |', '|---' * (len(PARTS) + 2) + '|']
+    for method, each in spent.items():
+        means = [np.mean([seconds.get(part, 0.0) for seconds in each]) / 60 for part in (*PARTS, 'all')]
+        title = named('methods', method, MethodConfig).title
+        lines.append(f'| {title} | ' + ' | '.join(f'{mean:.1f}' if mean else '' for mean in means) + ' |')
     return [*lines, '']

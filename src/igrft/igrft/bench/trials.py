@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from igrft.bench.config import SPAN, VALIDATION, Job, ProfileConfig
+from igrft.bench.episode_run import Plan
 from igrft.bench.figures import film_strip
 from igrft.bench.record import Record
-from igrft.bench.rollouts import Plan, Rollouts
+from igrft.bench.rollouts import Rollouts
 from igrft.policies.serving import Agent
 from igrft.types import Kind
 

@@ -77,8 +77,9 @@ def run_job(job: Job, output: Output, stop: threading.Event) -> int:
     """Do the job; the exit code: 0 done or stopped, 1 failed."""
     from igrft.reward.hybrid import HybridConfig
     from igrft.training.config import TrainingConfig
+    from igrft.training.request import StageRequest, image_size
     from igrft.training.source import load_episodes
-    from igrft.training.stages import Progress, StageRequest, StageRun, Stopped, image_size
+    from igrft.training.stages import Progress, StageRun, Stopped
 
     def progress(state: Progress) -> None:
         output.write('progress', **asdict(state))

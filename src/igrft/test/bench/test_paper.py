@@ -14,7 +14,7 @@ import pytest
 from igrft.bench import paper, report, runner
 from igrft.bench.config import Job, MethodConfig, ProfileConfig, constants
 from igrft.bench.experiment import Experiment
-from igrft.bench.tables import less, pooled
+from igrft.bench.tables import less, pooled, time_table
 from igrft.config import ConfigError, as_dict, config_dir, named
 
 pytestmark = pytest.mark.timeout(300)  # whoever comes first waits for the smoke run
@@ -41,10 +41,18 @@ def test_every_cell_gives_its_rows_and_the_report(smoke: Path) -> None:
     assert sft['rollouts'] == sft['interventions'] == 0
     assert full['rollouts'] == 1 and full['demos'] > 0 and full['train_s'] > 0
     text = (smoke / 'report/results.md').read_text()
-    assert '| IG-RFT |' in text and '| SFT |' in text and 'data_efficiency.png' in text
+    assert all(part in text for part in ('| IG-RFT |', '| SFT |', 'data_efficiency.png', '## Minutes of a cell'))
     assert (smoke / 'report/data_efficiency.png').stat().st_size > 5000
     films = list((smoke / 'report/films').iterdir())
     assert films and all(film.name in text for film in films)
+
+
+def test_minutes_are_averaged_over_cells_and_the_sweep_is_apart(tmp_path: Path) -> None:
+    seconds = [{'sft': 60.0, 'sweep': 30.0, 'all': 120.0}, {'sft': 0.0, 'sweep': 90.0, 'all': 120.0}]
+    cells = [(Job('block_stacking', 'sft', seed, tmp_path), {'seconds': each}) for seed, each in enumerate(seconds)]
+    head, _, row = [line.split(' | ') for line in time_table(cells) if line.startswith('|')]
+    shown = dict(zip(head, row, strict=True))
+    assert (shown['SFT'], shown['sweep'], shown['updates'], shown['all |']) == ('0.5', '1.0', '', '2.0 |')
 
 
 def test_one_policy_learns_from_every_task_of_the_robot(smoke: Path, monkeypatch) -> None:

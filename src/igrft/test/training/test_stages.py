@@ -21,7 +21,8 @@ from igrft.training.checkpoint import CheckpointError
 from igrft.training.config import StageConfig, TrainingConfig
 from igrft.training.dataset import DataError
 from igrft.training.objectives import shares
-from igrft.training.stages import Progress, StageRequest, StageRun, Stopped
+from igrft.training.request import StageRequest
+from igrft.training.stages import Progress, StageRun, Stopped
 from igrft.types import DecodedEpisode, Outcome
 
 Make = Callable[..., DecodedEpisode]

@@ -23,7 +23,8 @@ from igrft.policies.serving import Agent
 from igrft.training import checkpoint as checkpoints
 from igrft.training.config import TrainingConfig
 from igrft.training.dataset import Dataset
-from igrft.training.stages import Progress, StageRequest, StageRun
+from igrft.training.request import StageRequest
+from igrft.training.stages import Progress, StageRun
 from igrft.types import DecodedEpisode, Observation
 
 LEROBOT = pytest.mark.skipif(

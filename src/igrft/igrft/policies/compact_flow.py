@@ -24,8 +24,12 @@ from igrft.policies.protocol import Batch, Inputs, PolicyError, PolicySpec
 from igrft.policies.scene_moves import SceneMoves
 from igrft.policies.side_by_side import dealt, gathered
 from igrft.policies.text import TextEncoder
+from igrft.policies.tool_nudges import ToolNudges, idle_grippers
 from igrft.policies.trunk import Trunk, TrunkConfig
 from igrft.types import BESIDES_JOINTS
+
+BACK = 4
+"""Steps of a chunk in which a nudged tool goes back to the path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,8 @@ class CompactFlowConfig:
     """[m] standard deviation by which training moves a recorded step along the table, arm and all"""
     turn: float = 0.3
     """[rad] and turns it about the vertical"""
+    nudge: float = 0.02
+    """[m] and nudges the tools off the recorded path, where no gripper is about to move"""
     joints: bool = False
     """whether the action experts see joint angles, which do not follow when a step is moved"""
     dropout: float = 0.0
@@ -65,8 +71,8 @@ class CompactFlowConfig:
     def __post_init__(self) -> None:
         if min(self.members, self.width, self.blocks, self.text, self.gaze, self.flow_steps) < 1:
             raise ValueError('members, width, blocks, text, gaze and flow_steps must be at least 1')
-        if min(self.feature_noise, self.heads, self.shift, self.turn) < 0:
-            raise ValueError('feature_noise, heads, shift and turn must not be negative')
+        if min(self.feature_noise, self.heads, self.shift, self.turn, self.nudge) < 0:
+            raise ValueError('feature_noise, heads, shift, turn and nudge must not be negative')
         if not self.trunk_weights and not self.train_trunk:
             raise ValueError(
                 "trunk_weights is '' and train_trunk false: a random trunk would stay random; set one of them"
@@ -113,6 +119,7 @@ class CompactFlow(FlowPolicy):
         self.text = TextEncoder(config.text)
         arms = spec.action_dim // 7
         self.moves = SceneMoves(self.targets, arms)
+        self.nudges = ToolNudges(self.targets, arms)
         own = torch.arange(spec.proprio_dim).view(arms, -1)
         if not config.joints:
             own = own[:, -BESIDES_JOINTS:]
@@ -148,7 +155,7 @@ class CompactFlow(FlowPolicy):
                 'model: members is missing: this checkpoint is older than action experts side by side; '
                 'train it anew from its episodes'
             )
-        own = {'joints': True, 'shift': 0.0, 'turn': 0.0} | own  # before they could be chosen
+        own = {'joints': True, 'shift': 0.0, 'turn': 0.0, 'nudge': 0.0} | own  # before they could be chosen
         targets, frames = tuple(own.pop('targets', ())), own.pop('frames', {})
         config = parse(own, CompactFlowConfig, cls.name)
         sizes = (spec.cameras, spec.image_size, spec.proprio_dim)
@@ -167,11 +174,18 @@ class CompactFlow(FlowPolicy):
 
     def varied(self, batch: Batch) -> Batch:
         config, glimpses = self.config, self.trunk.glimpses
-        if not self.training or not (config.shift or config.turn) or not self.caches_features or glimpses is None:
+        if not self.training or not self.caches_features or glimpses is None:
             return batch
-        count, device = len(batch.inputs), self.device
-        way, angle = torch.randn(count, 2, device=device), torch.randn(count, device=device)
-        return self.moves(batch, config.shift * way, config.turn * angle, glimpses.mean, glimpses.scale)
+        count, device, said = len(batch.inputs), self.device, (glimpses.mean, glimpses.scale)
+        if config.nudge:
+            arms = self.nudges.arms
+            idle = idle_grippers(batch.actions.unflatten(-1, (arms, -1)))
+            nudge = config.nudge * idle[:, None, None] * torch.randn(count, arms, 3, device=device)
+            batch = self.nudges(batch, nudge, BACK, self.spec.step_dt, *said)
+        if config.shift or config.turn:
+            way, angle = torch.randn(count, 2, device=device), torch.randn(count, device=device)
+            batch = self.moves(batch, config.shift * way, config.turn * angle, *said)
+        return batch
 
     def prepare(self, inputs: Inputs) -> Tensor:
         features = self.features(inputs)

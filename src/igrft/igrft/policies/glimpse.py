@@ -24,6 +24,10 @@ WIDEST = 1.0
 """Half of the window at most, in halves of the image: a thing before the lens fills it."""
 WAVE = 0.16
 """[m] period of the predictions that resolve a place in a fixture."""
+NEAR = 0.04
+"""[m] scale of the predictions that resolve the neighbourhood of the tool."""
+NEARLY = 0.999
+"""One of them beyond that says no more than that its thing is far."""
 AXES = ('x', 'y', 'z')
 EXACT = ('projection', 'mean', 'scale', 'middle', 'folds')
 """Buffers that lose too much in half precision."""

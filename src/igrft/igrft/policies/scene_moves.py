@@ -15,10 +15,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from igrft.policies.glimpse import NEARLY
 from igrft.policies.protocol import Batch
-
-NEARLY = 0.999
-"""A tanh beyond that says no more than that its thing is far."""
 
 
 class SceneMoves:

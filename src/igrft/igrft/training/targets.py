@@ -27,12 +27,9 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from igrft.policies.glimpse import AXES, WAVE
+from igrft.policies.glimpse import AXES, NEAR, WAVE
 
 Float64 = npt.NDArray[np.float64]
-
-NEAR = 0.04
-"""[m] scale of the targets that resolve the neighbourhood of the tool."""
 
 
 @dataclass(frozen=True, slots=True)

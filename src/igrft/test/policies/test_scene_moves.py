@@ -107,7 +107,9 @@ def test_training_moves_every_row_on_its_own_and_acting_none(robot: str) -> None
     assert len(moved.actions.unique(dim=0)) == len(moved.inputs.proprio.unique(dim=0)) == 4
     assert policy.eval().varied(batch) is batch
     still = create(
-        'compact_flow', overrides=['model.shift=0', 'model.turn=0'], **robot_spec(named('robots', robot, RobotConfig))
+        'compact_flow',
+        overrides=['model.shift=0', 'model.turn=0', 'model.nudge=0'],
+        **robot_spec(named('robots', robot, RobotConfig)),
     )
     assert still.train().varied(batch) is batch
 
@@ -132,9 +134,9 @@ def test_an_older_checkpoint_goes_on_as_it_was(make_policy: Callable[..., Policy
     """From before steps were moved: it saw joint angles, and goes on with what was recorded."""
     was = make_policy('compact_flow', 'model.joints=true')
     description = describe(was)
-    for key in ('shift', 'turn', 'joints'):
+    for key in ('shift', 'turn', 'nudge', 'joints'):
         del description['model'][key]
     again = rebuild(description, 'policy.json')
     again.load_state_dict(was.state_dict())
     settings = again.config_dict()
-    assert (settings['shift'], settings['turn'], settings['joints']) == (0.0, 0.0, True)
+    assert (settings['shift'], settings['turn'], settings['nudge'], settings['joints']) == (0.0, 0.0, 0.0, True)

@@ -74,7 +74,7 @@ def subtask_table(rows: Sequence[Row], task: str) -> list[str]:
 
 
 def table(rows: Sequence[Row], split: str) -> list[str]:
-    """Method by task, and their average."""
+    """Method by task, and their average, which says on how many where not on all."""
     tasks = sorted({row['task'] for row in rows})
     methods = list(dict.fromkeys(row['method'] for row in rows))
     names = {'in': 'In distribution', 'held_out': 'Held out'}
@@ -91,9 +91,10 @@ def table(rows: Sequence[Row], split: str) -> list[str]:
             part = [row for row in own if row['task'] == task]
             cells.append(percent(pooled(part)[0]) if part else '')
         success, progress = pooled(own)
+        done = len({row['task'] for row in own})
         uses = [f'{sum(row[key] for row in own) / len(own):.0f}' for key in ('demos', 'rollouts', 'interventions')]
         cells += [
-            percent(success),
+            percent(success) + (f' on {done}' if done < len(tasks) else ''),
             less(own, reference),
             f'{progress:.2f}',
             str(success.n),

@@ -14,7 +14,7 @@ import pytest
 from igrft.bench import paper, report, runner
 from igrft.bench.config import Job, MethodConfig, ProfileConfig, constants
 from igrft.bench.experiment import Experiment
-from igrft.bench.tables import less, pooled, time_table
+from igrft.bench.tables import less, pooled, table, time_table
 from igrft.config import ConfigError, as_dict, config_dir, named
 
 pytestmark = pytest.mark.timeout(300)  # whoever comes first waits for the smoke run
@@ -45,6 +45,16 @@ def test_every_cell_gives_its_rows_and_the_report(smoke: Path) -> None:
     assert (smoke / 'report/data_efficiency.png').stat().st_size > 5000
     films = list((smoke / 'report/films').iterdir())
     assert films and all(film.name in text for film in films)
+
+
+def test_an_average_over_some_tasks_says_so() -> None:
+    row = {'seed': 0, 'split': 'in', 'n': 4, 'progress': 0.5, 'outcomes': '1100', 'successes': 2}
+    row |= {'demos': 10, 'rollouts': 0, 'interventions': 0}
+    tasks = ('block_stacking', 'drink_shelving')
+    rows = [row | {'task': task, 'method': method} for task in tasks for method in ('sft', 'ig_rft')]
+    lines = table([*rows, row | {'task': tasks[0], 'method': 'awr'}], 'in')
+    averages = {line.split(' | ')[0]: line.split(' | ')[3] for line in lines if line.startswith('| ')}
+    assert averages['| AWR'].endswith(' on 1') and ' on ' not in averages['| SFT'] + averages['| IG-RFT']
 
 
 def test_minutes_are_averaged_over_cells_and_the_sweep_is_apart(tmp_path: Path) -> None:

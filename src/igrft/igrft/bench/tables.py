@@ -140,14 +140,15 @@ def efficiency_table(cells: Cells) -> list[str]:
 
 
 def time_table(cells: Cells) -> list[str]:
-    """Where a cell's time went. Evaluation is that of validation and curve, too."""
+    """Where a cell's time went. Evaluation includes validation and the curve."""
     spent: dict[str, list[dict[str, float]]] = defaultdict(list)
     for job, cell in cells:
         spent[job.method].append(cell['seconds'])
+    parts = [part for part in PARTS if any(seconds.get(part) for each in spent.values() for seconds in each)]
     lines = ['## Minutes of a cell', '', 'On one core, averaged; what another cell had made before costs nothing.', '']
-    lines += ['| method | ' + ' | '.join(PARTS.values()) + ' | all |', '|---' * (len(PARTS) + 2) + '|']
+    lines += ['| method | ' + ' | '.join(PARTS[part] for part in parts) + ' | all |', '|---' * (len(parts) + 2) + '|']
     for method, each in spent.items():
-        means = [np.mean([seconds.get(part, 0.0) for seconds in each]) / 60 for part in (*PARTS, 'all')]
+        means = [np.mean([seconds.get(part, 0.0) for seconds in each]) / 60 for part in (*parts, 'all')]
         title = named('methods', method, MethodConfig).title
-        lines.append(f'| {title} | ' + ' | '.join(f'{mean:.1f}' if mean else '' for mean in means) + ' |')
+        lines.append(f'| {title} | ' + ' | '.join(f'{mean:.1f}' if mean >= 0.05 else '' for mean in means) + ' |')
     return [*lines, '']

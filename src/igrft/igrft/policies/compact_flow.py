@@ -9,7 +9,7 @@ their velocities: what one of them took for a rule by chance, the others did not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,12 +19,13 @@ from igrft.config import as_dict
 from igrft.policies.action_experts import ActionExperts
 from igrft.policies.flow import FlowPolicy
 from igrft.policies.normalisation import Normalisation
+from igrft.policies.own_task import OwnTask
 from igrft.policies.pretrained import PretrainedTrunk, named_trunk, refuse_older
 from igrft.policies.protocol import Batch, Inputs, PolicyError, PolicySpec
 from igrft.policies.scene_moves import SceneMoves
 from igrft.policies.side_by_side import dealt, gathered
 from igrft.policies.text import TextEncoder
-from igrft.policies.tool_nudges import ToolNudges, idle_grippers
+from igrft.policies.tool_nudges import ToolNudges
 from igrft.policies.trunk import Trunk, TrunkConfig
 from igrft.types import BESIDES_JOINTS
 
@@ -49,6 +50,8 @@ class CompactFlowConfig:
     """things that an action expert looks at together; 0 shows it all predictions at once"""
     gaze: int = 128
     """width of the network that decides where to look"""
+    others: bool = False
+    """whether the action experts also see what the trunk says of things of other tasks, which are not there"""
     latent: bool = False
     """whether the action experts also see the trunk's latent state"""
     width: int = 128
@@ -62,7 +65,7 @@ class CompactFlowConfig:
     turn: float = 0.3
     """[rad] and turns it about the vertical"""
     nudge: float = 0.02
-    """[m] and nudges the tools off the recorded path, where no gripper is about to move"""
+    """[m] in each direction by which it nudges tools off the recorded path, where no gripper moves"""
     joints: bool = False
     """whether the action experts see joint angles, which do not follow when a step is moved"""
     dropout: float = 0.0
@@ -120,6 +123,7 @@ class CompactFlow(FlowPolicy):
         arms = spec.action_dim // 7
         self.moves = SceneMoves(self.targets, arms)
         self.nudges = ToolNudges(self.targets, arms)
+        self.own_task = OwnTask(self.targets)
         own = torch.arange(spec.proprio_dim).view(arms, -1)
         if not config.joints:
             own = own[:, -BESIDES_JOINTS:]
@@ -155,7 +159,8 @@ class CompactFlow(FlowPolicy):
                 'model: members is missing: this checkpoint is older than action experts side by side; '
                 'train it anew from its episodes'
             )
-        own = {'joints': True, 'shift': 0.0, 'turn': 0.0, 'nudge': 0.0} | own  # before they could be chosen
+        # as it was before these could be chosen
+        own = {'joints': True, 'others': True, 'shift': 0.0, 'turn': 0.0, 'nudge': 0.0} | own
         targets, frames = tuple(own.pop('targets', ())), own.pop('frames', {})
         config = parse(own, CompactFlowConfig, cls.name)
         sizes = (spec.cameras, spec.image_size, spec.proprio_dim)
@@ -174,21 +179,27 @@ class CompactFlow(FlowPolicy):
 
     def varied(self, batch: Batch) -> Batch:
         config, glimpses = self.config, self.trunk.glimpses
-        if not self.training or not self.caches_features or glimpses is None:
+        varies = config.nudge or config.shift or config.turn
+        if not self.training or not varies or not self.caches_features or glimpses is None:
             return batch
-        count, device, said = len(batch.inputs), self.device, (glimpses.mean, glimpses.scale)
+        count, device, arms, said = len(batch.inputs), self.device, self.moves.arms, (glimpses.mean, glimpses.scale)
+        recorded = self.features(batch.inputs)[:, -len(self.targets) :]
+        own = self.own_task(recorded)
         if config.nudge:
-            arms = self.nudges.arms
-            idle = idle_grippers(batch.actions.unflatten(-1, (arms, -1)))
-            nudge = config.nudge * idle[:, None, None] * torch.randn(count, arms, 3, device=device)
-            batch = self.nudges(batch, nudge, BACK, self.spec.step_dt, *said)
+            nudge = config.nudge * torch.randn(count, arms, 3, device=device)
+            batch = self.nudges(batch, nudge, BACK, self.spec.step_dt, *said, own)
         if config.shift or config.turn:
             way, angle = torch.randn(count, 2, device=device), torch.randn(count, device=device)
             batch = self.moves(batch, config.shift * way, config.turn * angle, *said)
-        return batch
+        features = self.features(batch.inputs).clone()
+        features[:, -len(self.targets) :] = torch.where(own, features[:, -len(self.targets) :], recorded)
+        return replace(batch, inputs=replace(batch.inputs, features=features))
 
     def prepare(self, inputs: Inputs) -> Tensor:
         features = self.features(inputs)
+        if self.targets and not self.config.others:
+            latent, said = features.split([self.feature_dim - len(self.targets), len(self.targets)], -1)
+            features = torch.cat([latent, said * self.own_task(said)], -1)
         if self.training and self.config.feature_noise:
             features = features + self.config.feature_noise * torch.randn_like(features)
         own = torch.cat([self.normalisation.proprio(inputs.proprio)[:, self.own], self.text(inputs.instructions)], -1)

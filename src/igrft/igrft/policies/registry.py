@@ -107,6 +107,18 @@ def describe(policy: Policy) -> dict[str, Any]:
     return {'family': policy.name, 'spec': as_dict(policy.spec), 'model': policy.config_dict()}
 
 
+def differences(policy: Policy, other: Policy) -> list[str]:
+    """In which settings two policies differ: ``model.nudge is 0.02, not 0.0``."""
+    flat = [
+        {f'{part}.{key}': value for part in ('spec', 'model') for key, value in described[part].items()}
+        | {'family': described['family']}
+        for described in (describe(policy), describe(other))
+    ]
+    names = dict.fromkeys([*flat[0], *flat[1]])
+    first, second = ([each.get(name) for name in names] for each in flat)
+    return [f'{name} is {a}, not {b}' for name, a, b in zip(names, first, second, strict=True) if a != b]
+
+
 def rebuild(description: Mapping[str, Any], where: str) -> Policy:
     """The policy of a checkpoint, still without its weights.
 

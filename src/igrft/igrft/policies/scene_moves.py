@@ -73,12 +73,16 @@ class SceneMoves:
         tools.copy_(turned(tools - pivot) + target)
         axes[..., :2] = turned(axes[..., :2])
 
+        def turned_near(nears: Tensor) -> Tensor:
+            ways = nears.clamp(-NEARLY, NEARLY).atanh()
+            return nears + turned(ways).tanh() - ways.tanh()
+
         features = inputs.features.clone()
         found = features[:, -len(mean) :]
         for pairs, move in (
             (self._places, lambda places: turned(places - pivot) + target),
             (self._ways, turned),
-            (self._nears, lambda nears: turned(nears.clamp(-NEARLY, NEARLY).atanh()).tanh()),
+            (self._nears, turned_near),
         ):
             columns = torch.tensor(pairs, dtype=torch.long, device=mean.device).view(-1, 2)
             moved = move(found[:, columns] * scale[columns] + mean[columns])

@@ -2,7 +2,7 @@
 """Recorded steps beside the path: a tool a little off, with what it holds, and actions that bring it back.
 
 A policy that has seen nothing but the path does not know the way back to it, and its own errors take it off. A human's
-corrections show that way; so does this, of every recorded step at which no gripper is about to move.
+corrections show that way; so does this, of recorded steps at which no gripper moves or is about to.
 """
 
 from __future__ import annotations
@@ -18,76 +18,96 @@ from igrft.policies.glimpse import AXES, NEAR, NEARLY, WAVE
 from igrft.policies.protocol import Batch
 
 GRIPS = 0.1
-"""Change of an opening within a chunk, less than which no gripper moves."""
+"""Difference of openings, less than which no gripper moves."""
 
 
-def idle_grippers(actions: Tensor) -> Tensor:
-    """In which chunks [B, H, arms, 7] no gripper moves: [B] bool."""
-    openings = actions[..., 6]
-    return (openings.amax(1) - openings.amin(1) < GRIPS).all(-1)
+def idle_grippers(actions: Tensor, openings: Tensor, holds: Tensor) -> Tensor:
+    """At which steps no gripper moves, nor will within the chunk: [B] bool.
+
+    Args:
+        actions: [B, H, arms, 7].
+        openings: [B, arms], as measured. Fingers that hold something never get where they are sent.
+        holds: [B, arms] bool.
+    """
+    wanted = actions[..., 6]
+    steady = wanted.amax(1) - wanted.amin(1) < GRIPS
+    missing = wanted[:, 0] - openings
+    there = (missing < GRIPS) & (holds | (missing > -GRIPS))
+    return (steady & there).all(-1)
 
 
 class ToolNudges:
     """Nudges tools in steps whose features end with predictions of a trunk (``igrft.training.targets``).
 
+    Places in a fixture move as if it stood upright; where something is held and there is one that hinges, no tool is
+    nudged. Of a thing that can be held in several ways the nearest one stays the nearest.
+
     Args:
-        targets: names of the K predictions. A place in a fixture moves as if the fixture stood upright.
+        targets: names of the K predictions.
         arms: of the robot.
     """
 
     def __init__(self, targets: Sequence[str], arms: int) -> None:
         self.arms = arms
         where = {target: index for index, target in enumerate(targets)}
-        parsed = [(index, *_parts(target)) for target, index in where.items() if '.' in target]
-        things = list(dict.fromkeys(name for _, name, *_ in parsed if '-' not in name))
+        parsed = [(index, *_parts(target)) for target, index in where.items()]
+        things = list(dict.fromkeys(name for _, name, *_ in parsed if not _ends(name)))
         sides = list(dict.fromkeys(side for _, name, side, what, _ in parsed if what == 'tool'))
         self.things = len(things)
         columns: dict[str, list[tuple[int, ...]]] = {}
         for index, name, side, what, axis in parsed:
             at = AXES.index(axis) if axis in AXES else 0
-            if '-' not in name:
+            ends = _ends(name)
+            if not ends:
                 arm = sides.index(side) if side in sides else 0
                 columns.setdefault(what, []).append((index, arm, things.index(name), at))
                 continue
-            first, second = _ends(name)
-            both = things.index(first), things.index(second)
+            both = things.index(ends[0]), things.index(ends[1])
+            inside = [f'{name}.in.{a}' for a in AXES]
             if what in ('base', 'near'):
                 columns.setdefault(f'pair {what}', []).append((index, *both, at))
             elif (what, axis) == ('in', 'x'):
-                inside = [f'{name}.in.{a}' for a in AXES]
-                ends = [f'{end}.base.{a}' for end in (first, second) for a in AXES[:2]]
-                if where.keys() >= {*inside, *ends}:  # a trunk leaves out what never changes
-                    columns.setdefault('fixture', []).append((*(where[t] for t in (*inside, *ends)), *both))
-            elif what == 'cos' and f'{name}.in.{axis}' in where:
+                places = [f'{end}.base.{a}' for end in ends for a in AXES[:2]]
+                if where.keys() >= {*inside, *places}:  # a trunk leaves out what never changes
+                    columns.setdefault('fixture', []).append((*(where[t] for t in (*inside, *places)), *both))
+            elif what == 'cos' and where.keys() >= {f'{name}.in.{axis}', f'{name}.sin.{axis}'}:
                 columns.setdefault('wave', []).append((where[f'{name}.in.{axis}'], index, where[f'{name}.sin.{axis}']))
         self._columns = {what: torch.tensor(each).unbind(1) for what, each in columns.items()}
 
-    def __call__(self, batch: Batch, nudge: Tensor, steps: int, dt: float, mean: Tensor, scale: Tensor) -> Batch:
-        """Nudge the tools of every row.
+    def __call__(
+        self, batch: Batch, nudge: Tensor, steps: int, dt: float, mean: Tensor, scale: Tensor, own: Tensor
+    ) -> Batch:
+        """Nudge the tools of every row whose grippers are idle.
 
         Args:
             batch: with features, proprioception as in :func:`igrft.types.proprioception`, and actions.
             nudge: [B, arms, 3] m in base_link. Where two tools hold a thing together none is nudged.
             steps: of the chunk, ``dt`` seconds each, in which the tools go back.
             mean, scale: [K] that the predictions are normalised with.
+            own: [B, K] bool, predictions of the row's own task (:mod:`.own_task`); the others say nothing.
         """
         inputs = batch.inputs
         if inputs.features is None:
             raise ValueError('only steps with features can be nudged')
+        count, columns = len(inputs), self._columns
         features = inputs.features.clone()
         said = features[:, -len(mean) :] * scale + mean
-        held = said.new_zeros(len(inputs), self.arms, self.things)
-        if 'held' in self._columns:
-            index, arm, thing, _ = self._columns['held']
-            held[:, arm, thing] = (said[:, index] > 0.5).to(held.dtype)
-        nudge = nudge * (held.sum(1) < 2).all(-1)[:, None, None]
-        proprio = inputs.proprio.view(len(inputs), self.arms, -1).clone()
+        held = said.new_zeros(count, self.arms, self.things)
+        if 'held' in columns:
+            index, arm, thing, _ = columns['held']
+            held[:, arm, thing] = ((said[:, index] > 0.5) & own[:, index]).to(held.dtype)
+        proprio = inputs.proprio.view(count, self.arms, -1).clone()
+        actions = batch.actions.unflatten(-1, (self.arms, 7)).clone()
+        holds = held.any(-1)
+        still = idle_grippers(actions, proprio[..., -10], holds) & (held.sum(1) < 2).all(-1)
+        if 'angle' in columns:
+            still &= ~(holds.any(-1) & own[:, columns['angle'][0]].any(-1))
+        nudge = nudge * still[:, None, None]
         first, second = proprio[..., -6:].split(3, -1)
         frames = torch.stack([first, second, torch.linalg.cross(first, second)], -1)
         proprio[..., -9:-6] += nudge
         carried = torch.einsum('bat,bax->btx', held, nudge)
         features[:, -len(mean) :] = (self._seen(said, carried, nudge, frames) - mean) / scale
-        actions = batch.actions.unflatten(-1, (self.arms, 7)).clone()
         actions[:, :steps, :, :3] -= nudge[:, None] / (steps * dt)
         nudged = replace(inputs, features=features, proprio=proprio.flatten(1))
         return replace(batch, inputs=nudged, actions=actions.flatten(-2))
@@ -111,19 +131,20 @@ class ToolNudges:
             found[:, index] += local[:, arm, thing, at]
         if 'near' in columns:
             index, arm, thing, at = columns['near']
-            found[:, index] = _nearer(said[:, index], local[:, arm, thing, at])
+            found[:, index] = nearer(said[:, index], local[:, arm, thing, at] / NEAR)
         if 'pair base' in columns:
             index, one, other, at = columns['pair base']
             found[:, index] += carried[:, one, at] - carried[:, other, at]
         if 'pair near' in columns:
             index, one, other, at = columns['pair near']
-            found[:, index] = _nearer(said[:, index], carried[:, one, at] - carried[:, other, at])
+            found[:, index] = nearer(said[:, index], (carried[:, one, at] - carried[:, other, at]) / NEAR)
         if 'fixture' in columns:
             x, y, z, one_x, one_y, other_x, other_y, one, other = columns['fixture']
             way = carried[:, one] - carried[:, other]
-            # what base_link says over what the fixture says is how it is turned
+            # What base_link says over what the fixture says is how it is turned; the farthest of its pairs decides.
             apart = torch.complex(said[:, one_x] - said[:, other_x], said[:, one_y] - said[:, other_y])
-            turn = torch.sgn(apart * torch.complex(said[:, x], said[:, y]).conj())
+            over = apart * torch.complex(said[:, x], said[:, y]).conj()
+            turn = torch.sgn(over.new_zeros(len(said), self.things).index_add(1, other, over)[:, other])
             level = torch.complex(way[..., 0], way[..., 1]) * turn.conj()
             found[:, x] += level.real
             found[:, y] += level.imag
@@ -135,21 +156,23 @@ class ToolNudges:
         return found
 
 
+def nearer(near: Tensor, way: Tensor) -> Tensor:
+    """A tanh whose argument grows by ``way``; one that says no more than that its thing is far stays about so."""
+    argument = near.clamp(-NEARLY, NEARLY).atanh()
+    return near + (argument + way).tanh() - argument.tanh()
+
+
 def _parts(target: str) -> tuple[str, str, str, str]:
-    """Name, arm, what and axis of a target, '' for what it does not have."""
-    name, *rest = target.split('.')
+    """Name with its task, arm, what and axis of a target, '' for what it does not have."""
+    task, slash, said = target.rpartition('/')
+    name, *rest = said.split('.')
     axis = rest.pop() if len(rest) > 1 and rest[-1] in (*AXES, 'cos', 'sin') else ''
-    what = rest.pop()
-    return name, '.'.join(rest), what, axis
+    what = rest.pop() if rest else ''
+    return f'{task}{slash}{name}', '.'.join(rest), what, axis
 
 
-def _ends(pair: str) -> tuple[str, str]:
-    """Both things' names, with their task."""
-    task, _, both = pair.rpartition('/')
-    first, second = both.split('-')
-    return f'{task}/{first}', f'{task}/{second}'
-
-
-def _nearer(near: Tensor, way: Tensor) -> Tensor:
-    """A ``near`` after another ``way`` [m]; one that says no more than that its thing is far stays about so."""
-    return (near.clamp(-NEARLY, NEARLY).atanh() + way / NEAR).tanh()
+def _ends(name: str) -> tuple[str, ...]:
+    """Both things of a pair, () of a thing."""
+    task, slash, said = name.rpartition('/')
+    first, _, second = said.partition('-')
+    return (f'{task}{slash}{first}', f'{task}{slash}{second}') if second else ()

@@ -155,10 +155,11 @@ class StageRun:
         torch.manual_seed(self.config.seed)
         policy = registry.create(request.policy, overrides=request.policy_overrides, **request.spec)
         if parent is not None:
-            if registry.describe(policy) != registry.describe(parent.policy):
+            differing = registry.differences(policy, parent.policy)
+            if differing:
                 raise CheckpointError(
-                    f"{request.stage}.anew begins with policy '{request.policy}', but {parent.id} is another; "
-                    'name the policy that it was trained as'
+                    f"{request.stage}.anew begins with policy '{request.policy}', but {parent.id} is another "
+                    f'({"; ".join(differing)}); name the policy that it was trained as, or a file that says the same'
                 )
             policy.normalisation.load_state_dict(parent.policy.normalisation.state_dict())
         return policy

@@ -134,9 +134,9 @@ def test_an_older_checkpoint_goes_on_as_it_was(make_policy: Callable[..., Policy
     """From before steps were moved: it saw joint angles, and goes on with what was recorded."""
     was = make_policy('compact_flow', 'model.joints=true')
     description = describe(was)
-    for key in ('shift', 'turn', 'nudge', 'joints'):
+    for key in ('shift', 'turn', 'nudge', 'joints', 'others'):
         del description['model'][key]
     again = rebuild(description, 'policy.json')
     again.load_state_dict(was.state_dict())
     settings = again.config_dict()
-    assert (settings['shift'], settings['turn'], settings['nudge'], settings['joints']) == (0.0, 0.0, 0.0, True)
+    assert [settings[key] for key in ('shift', 'turn', 'nudge', 'joints', 'others')] == [0.0, 0.0, 0.0, True, True]

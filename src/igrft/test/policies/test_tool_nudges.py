@@ -63,10 +63,13 @@ def test_it_equals_a_record_of_the_nudged_tools(arms: int, holds: tuple[tuple[in
     there_tools = tools.copy()
     there_tools[:, :3] += by
 
-    actions = torch.tensor(rng.normal(size=(1, 6, arms * 7)))
+    actions = torch.tensor(rng.normal(size=(1, 6, arms, 7)))
+    actions[..., 6] = 0.3
+    actions = actions.flatten(-2)
     before, after = (record(*at, held, actions, norm) for at in ((poses, tools), (there, there_tools)))
     mean, scale = map(torch.tensor, norm)
-    nudged = ToolNudges(names, arms)(before, torch.tensor(nudge)[None], STEPS, DT, mean, scale)
+    own = torch.ones(1, len(names), dtype=torch.bool)
+    nudged = ToolNudges(names, arms)(before, torch.tensor(nudge)[None], STEPS, DT, mean, scale, own)
     for name in ('features', 'proprio'):
         torch.testing.assert_close(getattr(nudged.inputs, name), getattr(after.inputs, name), atol=1e-6, rtol=0)
     # the way of the tools from there, over the chunk, ends where the recorded one does
@@ -84,22 +87,46 @@ def test_a_far_thing_stays_finite_and_so_does_one_at_the_fixtures_origin() -> No
         features = torch.full((1, len(names)), said)
         batch = Batch(Inputs(torch.randn(1, 17), ['go'], features=features), torch.ones(1, 4, 7), torch.ones(1, 4))
         one = torch.ones(len(names))
-        nudged = ToolNudges(names, 1)(batch, torch.full((1, 1, 3), 0.02), STEPS, DT, 0 * one, one)
+        nudged = ToolNudges(names, 1)(batch, torch.full((1, 1, 3), 0.02), STEPS, DT, 0 * one, one, one[None] > 0)
         assert bool(torch.as_tensor(nudged.inputs.features).isfinite().all())
 
 
 def test_without_features_nothing_can_be_nudged() -> None:
     batch = Batch(Inputs(torch.zeros(1, 17), ['go']), torch.zeros(1, 4, 7), torch.ones(1, 4))
     with pytest.raises(ValueError, match='features'):
-        ToolNudges((), 1)(batch, torch.zeros(1, 1, 3), STEPS, DT, torch.zeros(0), torch.ones(0))
+        ToolNudges((), 1)(batch, torch.zeros(1, 1, 3), STEPS, DT, torch.zeros(0), torch.ones(0), torch.ones(1, 0) > 0)
 
 
-def test_grippers_are_idle_where_none_of_them_moves() -> None:
-    actions = torch.zeros(3, 8, 2, 7)
+def test_grippers_are_idle_where_none_moves_or_will() -> None:
+    actions = torch.zeros(6, 8, 2, 7)
     actions[..., 6] = 0.7 + 0.01 * torch.arange(8)[:, None]  # a hand that is not quite steady
     actions[1, 5:, 1, 6] = 0.2
     actions[2, :2, 0, 6] = 0.0
-    assert idle_grippers(actions).tolist() == [True, False, False]
+    actions[3:, :, 0, 6] = torch.tensor([1.0, 0.0, 0.0])[:, None]
+    openings = torch.full((6, 2), 0.7)
+    openings[3:, 0] = 0.4
+    holds = torch.zeros(6, 2, dtype=torch.bool)
+    holds[[3, 5], 0] = True
+    names = ['steady', 'lets go', 'grips', 'opens by now', 'closes by now', 'closed around something']
+    idle = dict(zip(names, idle_grippers(actions, openings, holds).tolist(), strict=True))
+    assert idle == dict.fromkeys(names, False) | {'steady': True, 'closed around something': True}
+
+
+def test_nothing_is_nudged_with_a_thing_in_hand_where_a_fixture_hinges() -> None:
+    hinged = (*THINGS, Thing('lid', 1, free=False, jointed=True, grips=()))
+    names = target_names('toy', hinged)
+    batch = Batch(
+        Inputs(torch.randn(2, 17), ['go'] * 2, features=torch.zeros(2, len(names))),
+        torch.ones(2, 4, 7),
+        torch.ones(2, 4),
+    )
+    batch.inputs.proprio[:, -10] = 1.0
+    features = torch.as_tensor(batch.inputs.features)
+    features[0, names.index('toy/red.held')] = 1.0
+    one = torch.ones(len(names))
+    own = torch.ones(2, len(names), dtype=torch.bool)
+    nudged = ToolNudges(names, 1)(batch, torch.full((2, 1, 3), 0.02), STEPS, DT, 0 * one, one, own)
+    assert torch.equal(nudged.actions[0], batch.actions[0]) and not torch.equal(nudged.actions[1], batch.actions[1])
 
 
 @pytest.mark.parametrize('robot', ['sim', 'sim_dual'])
@@ -107,7 +134,7 @@ def test_training_nudges_where_no_gripper_moves(robot: str) -> None:
     alone = ['model.shift=0', 'model.turn=0']
     policy = create('compact_flow', overrides=alone, **robot_spec(named('robots', robot, RobotConfig)))
     spec = policy.spec
-    inputs = Inputs(torch.zeros(4, spec.proprio_dim), ['go'] * 4, features=torch.zeros(4, policy.feature_dim))
+    inputs = Inputs(torch.ones(4, spec.proprio_dim), ['go'] * 4, features=torch.zeros(4, policy.feature_dim))
     actions = torch.ones(4, spec.horizon, spec.action_dim)
     actions[2:, 3:, 6] = 0.0
     batch = Batch(inputs, actions, torch.ones(4, spec.horizon, dtype=torch.bool))

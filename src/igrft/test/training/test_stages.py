@@ -178,9 +178,11 @@ def test_beginning_anew_needs_the_policy_that_the_parent_is(
 ) -> None:
     parent = StageRun(request_sft, config).run(episodes)
     config = replace(config, hil=replace(config.hil, anew=True, anchor=0.0))
-    other = replace(request_sft, stage='hil', parent=parent.path, policy_overrides=())
-    with pytest.raises(CheckpointError, match='name the policy that it was trained as'):
-        StageRun(other, config).run(episodes)
+    nudged = (*request_sft.policy_overrides, 'model.nudge=0.04')
+    for overrides, differing in ((nudged, r'model.nudge is 0.04, not 0.02'), ((), r'model.width is \d+, not \d+')):
+        other = replace(request_sft, stage='hil', parent=parent.path, policy_overrides=overrides)
+        with pytest.raises(CheckpointError, match=f'{differing}.*name the policy that it was trained as'):
+            StageRun(other, config).run(episodes)
 
 
 def test_damage_and_misfit_are_refused_by_file_and_field(

@@ -144,7 +144,7 @@ class ToolNudges:
             # What base_link says over what the fixture says is how it is turned; the farthest of its pairs decides.
             apart = torch.complex(said[:, one_x] - said[:, other_x], said[:, one_y] - said[:, other_y])
             over = apart * torch.complex(said[:, x], said[:, y]).conj()
-            turn = torch.sgn(over.new_zeros(len(said), self.things).index_add(1, other, over)[:, other])
+            turn = torch.sgn(over.new_zeros(len(said), self.things).index_add(1, other.to(over.device), over)[:, other])
             level = torch.complex(way[..., 0], way[..., 1]) * turn.conj()
             found[:, x] += level.real
             found[:, y] += level.imag

@@ -177,6 +177,8 @@ class DecodedEpisode:
 
 BESIDES_JOINTS = 10
 """Floats of an arm's proprioception after its joint angles."""
+OPENING, POSITION, ORIENTATION = -10, slice(-9, -6), slice(-6, None)
+"""Where they are: the gripper's opening, the tool's position, two columns of its rotation matrix."""
 
 
 def proprioception(

@@ -13,7 +13,7 @@ from typing import Any
 from igrft.bench.config import Job, MethodConfig, ProfileConfig, constants
 from igrft.bench.figures import Point, curves
 from igrft.bench.runner import write_json
-from igrft.bench.tables import Cells, Row, efficiency_table, points_of, subtask_table, table, time_table
+from igrft.bench.tables import Cells, Row, efficiency_table, points_of, subtask_table, table, time_table, titles
 from igrft.config import ConfigError, named, parse
 
 INTERNAL = ('outcomes', 'subtasks')
@@ -104,13 +104,9 @@ def efficiency(cells: Cells, path: Path) -> None:
     """Success against interventions; methods without any are levels. One that is not of all tasks says of which."""
     lines: dict[str, list[Point]] = {}
     levels: dict[str, float] = {}
-    found = points_of(cells)
-    tasks = {method: sorted({job.task for job, _ in cells if job.method == method}) for method in found}
-    most = max(map(len, tasks.values()), default=0)
-    for method, points in found.items():
-        title = named('methods', method, MethodConfig).title
-        if len(tasks[method]) < most:
-            title += f' ({", ".join(tasks[method])})'
+    names = titles((job.method, job.task) for job, _ in cells)
+    for method, points in points_of(cells).items():
+        title = names[method]
         if points[-1][1] > 0:
             lines[title] = [(at, success) for stage, at, success in points if stage != 'sft' or len(points) == 1]
         else:

@@ -40,6 +40,16 @@ def pooled(rows: Iterable[Row]) -> tuple[Proportion, float]:
     return Proportion(sum(row['successes'] for row in found), n), progress
 
 
+def titles(done: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Of methods, from which has run on which task; one that has not been on all of them says on which."""
+    tasks: dict[str, set[str]] = defaultdict(set)
+    for method, task in done:
+        tasks[method].add(task)
+    every = len(set().union(*tasks.values()))
+    plain = {method: named('methods', method, MethodConfig).title for method in tasks}
+    return {m: plain[m] + (f' ({", ".join(sorted(own))})' if len(own) < every else '') for m, own in tasks.items()}
+
+
 def percent(success: Proportion) -> str:
     """``83.0 [75.1, 89.0]``, in percent with the 95 % Wilson interval."""
     low, high = success.interval()
@@ -74,9 +84,8 @@ def subtask_table(rows: Sequence[Row], task: str) -> list[str]:
 
 
 def table(rows: Sequence[Row], split: str) -> list[str]:
-    """Method by task, and their average, which says on how many where not on all."""
+    """Method by task, and their average."""
     tasks = sorted({row['task'] for row in rows})
-    methods = list(dict.fromkeys(row['method'] for row in rows))
     names = {'in': 'In distribution', 'held_out': 'Held out'}
     head = ['method', *tasks, 'all tasks', 'less than IG-RFT by', 'progress', 'n']
     head += ['demonstrations', 'rollouts', 'interventions', 'paper']
@@ -84,17 +93,16 @@ def table(rows: Sequence[Row], split: str) -> list[str]:
     lines += ['Success in %, with its 95 % Wilson interval; differences are paired, episode by episode.', '']
     reference = [row for row in rows if row['method'] == REFERENCE]
     lines += ['| ' + ' | '.join(head) + ' |', '|---' * len(head) + '|']
-    for method in methods:
+    for method, title in titles((row['method'], row['task']) for row in rows).items():
         own = [row for row in rows if row['method'] == method]
-        cells = [named('methods', method, MethodConfig).title]
+        cells = [title]
         for task in tasks:
             part = [row for row in own if row['task'] == task]
             cells.append(percent(pooled(part)[0]) if part else '')
         success, progress = pooled(own)
-        done = len({row['task'] for row in own})
         uses = [f'{sum(row[key] for row in own) / len(own):.0f}' for key in ('demos', 'rollouts', 'interventions')]
         cells += [
-            percent(success) + (f' on {done}' if done < len(tasks) else ''),
+            percent(success),
             less(own, reference),
             f'{progress:.2f}',
             str(success.n),
@@ -132,10 +140,10 @@ def efficiency_table(cells: Cells) -> list[str]:
     stages = list(dict.fromkeys(stage for points in methods.values() for stage, _, _ in points))
     lines = ['## After each stage', '', 'Success in % on in-distribution episodes (interventions a run so far).', '']
     lines += ['| method | ' + ' | '.join(stages) + ' |', '|---' * (len(stages) + 1) + '|']
+    names = titles((job.method, job.task) for job, _ in cells)
     for method, points in methods.items():
         by = {stage: f'{percent(success)} ({at:.0f})' for stage, at, success in points}
-        title = named('methods', method, MethodConfig).title
-        lines.append(f'| {title} | ' + ' | '.join(by.get(stage, '') for stage in stages) + ' |')
+        lines.append(f'| {names[method]} | ' + ' | '.join(by.get(stage, '') for stage in stages) + ' |')
     return [*lines, '']
 
 
@@ -147,8 +155,9 @@ def time_table(cells: Cells) -> list[str]:
     parts = [part for part in PARTS if any(seconds.get(part) for each in spent.values() for seconds in each)]
     lines = ['## Minutes of a cell', '', 'On one core, averaged; what another cell had made before costs nothing.', '']
     lines += ['| method | ' + ' | '.join(PARTS[part] for part in parts) + ' | all |', '|---' * (len(parts) + 2) + '|']
+    names = titles((job.method, job.task) for job, _ in cells)
     for method, each in spent.items():
         means = [np.mean([seconds.get(part, 0.0) for seconds in each]) / 60 for part in (*parts, 'all')]
-        title = named('methods', method, MethodConfig).title
-        lines.append(f'| {title} | ' + ' | '.join(f'{mean:.1f}' if mean >= 0.05 else '' for mean in means) + ' |')
+        shown = [f'{mean:.1f}' if mean >= 0.05 else '' for mean in means]
+        lines.append(f'| {names[method]} | ' + ' | '.join(shown) + ' |')
     return [*lines, '']

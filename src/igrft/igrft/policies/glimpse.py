@@ -17,18 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from igrft.policies.gaze import IDENTITY, columns
+from igrft.policies.target_names import AXES, WAVE, pair_of
+from igrft.types import ORIENTATION
 
 RADIUS = 0.05
 """[m] from the middle of a window to its edge, at the thing's distance."""
 WIDEST = 1.0
 """Half of the window at most, in halves of the image: a thing before the lens fills it."""
-WAVE = 0.16
-"""[m] period of the predictions that resolve a place in a fixture."""
-NEAR = 0.04
-"""[m] scale of the predictions that resolve the neighbourhood of the tool."""
-NEARLY = 0.999
-"""One of them beyond that says no more than that its thing is far."""
-AXES = ('x', 'y', 'z')
 EXACT = ('projection', 'mean', 'scale', 'middle', 'folds')
 """Buffers that lose too much in half precision."""
 
@@ -40,7 +35,7 @@ def tool_headings(proprio: Tensor, arms: int) -> Tensor:
         proprio: [B, P] as in :func:`igrft.types.proprioception`.
         arms: how many.
     """
-    first, second = proprio.view(len(proprio), arms, -1)[..., -6:].split(3, -1)
+    first, second = proprio.view(len(proprio), arms, -1)[..., ORIENTATION].split(3, -1)
     return torch.atan2(first[..., 1] + second[..., 0], first[..., 0] - second[..., 1])
 
 
@@ -99,7 +94,7 @@ class Glimpses(nn.Module):
         self.targets, self.cameras = tuple(targets), tuple(lenses)
         self.frames = tuple(lens.frame for lens in lenses.values())
         names, said, places = columns(targets)
-        self.things = [name for name in names if '-' not in name.rpartition('/')[2]]
+        self.things = [name for name in names if not pair_of(name)]
         self.pairs = [name for name in names if name not in self.things]
         self.said = len(said)
         width = self.said + proprio_dim
@@ -138,7 +133,7 @@ class Glimpses(nn.Module):
             [[where.get(f'{thing}.{frame}.{axis}', -1) for axis in AXES] for thing in self.things]
             for frame in self.frames
         ]
-        ends = [self._ends(pair) for pair in self.pairs]
+        ends = [[self.things.index(end) for end in pair_of(pair)] for pair in self.pairs]
         self.arms = max(1, sum(what.endswith('yaw.cos') for what in said))
         self.yaws = [(said.index(cos), said.index(f'{cos[:-3]}sin')) for cos in said if cos.endswith('yaw.cos')]
         waves = [
@@ -160,12 +155,6 @@ class Glimpses(nn.Module):
         self.ends: Tensor
         self.waves: Tensor
         self.window: Tensor
-
-    def _ends(self, pair: str) -> tuple[int, int]:
-        """Which things a pair consists of."""
-        task, _, names = pair.rpartition('/')
-        first, _, second = names.partition('-')
-        return self.things.index(f'{task}/{first}'), self.things.index(f'{task}/{second}')
 
     def positions(self, predictions: Tensor) -> Tensor:
         """Where each thing was first seen, in each camera's frame [m]: [B, cameras, things, 3]."""

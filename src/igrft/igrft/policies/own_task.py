@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from igrft.policies.target_names import TargetName
+
 
 class OwnTask:
     """Tells a row's own predictions by which task's deviate most from their means.
@@ -22,11 +24,11 @@ class OwnTask:
     """
 
     def __init__(self, targets: Sequence[str]) -> None:
-        names = [target.rpartition('/')[0] for target in targets]
-        tasks = list(dict.fromkeys(names))
-        self._task = torch.tensor([tasks.index(name) for name in names], dtype=torch.long)
+        names = [TargetName.of(target) for target in targets]
+        tasks = list(dict.fromkeys(name.task for name in names))
+        self._task = torch.tensor([tasks.index(name.task) for name in names], dtype=torch.long)
         # what is calculated from other predictions deviates whether they do or not
-        told = torch.tensor([not any(wave in target for wave in ('.cos.', '.sin.')) for target in targets])
+        told = torch.tensor([name.what not in ('cos', 'sin') for name in names])
         shares = torch.nn.functional.one_hot(self._task, max(1, len(tasks))).float() * told[:, None]
         self._shares = shares / shares.sum(0).clamp_min(1)
 

@@ -15,8 +15,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from igrft.policies.glimpse import NEARLY
 from igrft.policies.protocol import Batch
+from igrft.policies.target_names import NEARLY, TargetName
+from igrft.types import ORIENTATION, POSITION
 
 
 class SceneMoves:
@@ -34,17 +35,14 @@ class SceneMoves:
         self._ways: list[tuple[int, int]] = []
         self._nears: list[tuple[int, int]] = []
         for target, index in where.items():
-            said, _, axis = target.rpartition('.')
-            other = where.get(f'{said}.y')
-            if axis != 'x' or other is None:
+            name, other = TargetName.of(target), where.get(f'{target[:-1]}y')
+            if name.axis != 'x' or other is None:
                 continue
-            thing, _, what = said.rpartition('.')
-            pair = '-' in thing.rpartition('/')[2]
-            if what == 'base':
-                (self._ways if pair else self._places).append((index, other))
-            elif what == 'up':
+            if name.what == 'base':
+                (self._ways if name.pair else self._places).append((index, other))
+            elif name.what == 'up':
                 self._ways.append((index, other))
-            elif what == 'near' and pair:
+            elif name.what == 'near' and name.pair:
                 self._nears.append((index, other))
 
     def __call__(self, batch: Batch, way: Tensor, angle: Tensor, mean: Tensor, scale: Tensor) -> Batch:
@@ -67,7 +65,7 @@ class SceneMoves:
             return (vectors.flatten(1, -2) @ rotation.mT).view_as(vectors)
 
         proprio = inputs.proprio.view(count, self.arms, -1).clone()
-        tools, axes = proprio[..., -9:-7], proprio[..., -6:].unflatten(-1, (2, 3))
+        tools, axes = proprio[..., POSITION][..., :2], proprio[..., ORIENTATION].unflatten(-1, (2, 3))
         pivot = tools.mean(1, keepdim=True)
         target = pivot + way[:, None]
         tools.copy_(turned(tools - pivot) + target)

@@ -14,8 +14,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from igrft.policies.glimpse import AXES, NEAR, NEARLY, WAVE
 from igrft.policies.protocol import Batch
+from igrft.policies.target_names import AXES, NEAR, NEARLY, WAVE, TargetName
+from igrft.types import OPENING, ORIENTATION, POSITION
 
 GRIPS = 0.1
 """Difference of openings, less than which no gripper moves."""
@@ -50,28 +51,28 @@ class ToolNudges:
     def __init__(self, targets: Sequence[str], arms: int) -> None:
         self.arms = arms
         where = {target: index for index, target in enumerate(targets)}
-        parsed = [(index, *_parts(target)) for target, index in where.items()]
-        things = list(dict.fromkeys(name for _, name, *_ in parsed if not _ends(name)))
-        sides = list(dict.fromkeys(side for _, name, side, what, _ in parsed if what == 'tool'))
+        names = [TargetName.of(target) for target in targets]
+        things = list(dict.fromkeys(name.thing for name in names if not name.pair))
+        sides = list(dict.fromkeys(name.arm for name in names if name.what == 'tool'))
         self.things = len(things)
         columns: dict[str, list[tuple[int, ...]]] = {}
-        for index, name, side, what, axis in parsed:
-            at = AXES.index(axis) if axis in AXES else 0
-            ends = _ends(name)
-            if not ends:
-                arm = sides.index(side) if side in sides else 0
-                columns.setdefault(what, []).append((index, arm, things.index(name), at))
+        for index, name in enumerate(names):
+            at = AXES.index(name.axis) if name.axis in AXES else 0
+            if not name.pair:
+                arm = sides.index(name.arm) if name.arm in sides else 0
+                columns.setdefault(name.what, []).append((index, arm, things.index(name.thing), at))
                 continue
-            both = things.index(ends[0]), things.index(ends[1])
-            inside = [f'{name}.in.{a}' for a in AXES]
-            if what in ('base', 'near'):
-                columns.setdefault(f'pair {what}', []).append((index, *both, at))
-            elif (what, axis) == ('in', 'x'):
-                places = [f'{end}.base.{a}' for end in ends for a in AXES[:2]]
+            both = [things.index(end) for end in name.pair]
+            inside = [f'{name.thing}.in.{axis}' for axis in AXES]
+            place, sine = (f'{name.thing}.{what}.{name.axis}' for what in ('in', 'sin'))
+            if name.what in ('base', 'near'):
+                columns.setdefault(f'pair {name.what}', []).append((index, *both, at))
+            elif (name.what, name.axis) == ('in', 'x'):
+                places = [f'{end}.base.{axis}' for end in name.pair for axis in AXES[:2]]
                 if where.keys() >= {*inside, *places}:  # a trunk leaves out what never changes
                     columns.setdefault('fixture', []).append((*(where[t] for t in (*inside, *places)), *both))
-            elif what == 'cos' and where.keys() >= {f'{name}.in.{axis}', f'{name}.sin.{axis}'}:
-                columns.setdefault('wave', []).append((where[f'{name}.in.{axis}'], index, where[f'{name}.sin.{axis}']))
+            elif name.what == 'cos' and where.keys() >= {place, sine}:
+                columns.setdefault('wave', []).append((where[place], index, where[sine]))
         self._columns = {what: torch.tensor(each).unbind(1) for what, each in columns.items()}
 
     def __call__(
@@ -99,13 +100,13 @@ class ToolNudges:
         proprio = inputs.proprio.view(count, self.arms, -1).clone()
         actions = batch.actions.unflatten(-1, (self.arms, 7)).clone()
         holds = held.any(-1)
-        still = idle_grippers(actions, proprio[..., -10], holds) & (held.sum(1) < 2).all(-1)
+        still = idle_grippers(actions, proprio[..., OPENING], holds) & (held.sum(1) < 2).all(-1)
         if 'angle' in columns:
             still &= ~(holds.any(-1) & own[:, columns['angle'][0]].any(-1))
         nudge = nudge * still[:, None, None]
-        first, second = proprio[..., -6:].split(3, -1)
+        first, second = proprio[..., ORIENTATION].split(3, -1)
         frames = torch.stack([first, second, torch.linalg.cross(first, second)], -1)
-        proprio[..., -9:-6] += nudge
+        proprio[..., POSITION] += nudge
         carried = torch.einsum('bat,bax->btx', held, nudge)
         features[:, -len(mean) :] = (self._seen(said, carried, nudge, frames) - mean) / scale
         actions[:, :steps, :, :3] -= nudge[:, None] / (steps * dt)
@@ -160,19 +161,3 @@ def nearer(near: Tensor, way: Tensor) -> Tensor:
     """A tanh whose argument grows by ``way``; one that says no more than that its thing is far stays about so."""
     argument = near.clamp(-NEARLY, NEARLY).atanh()
     return near + (argument + way).tanh() - argument.tanh()
-
-
-def _parts(target: str) -> tuple[str, str, str, str]:
-    """Name with its task, arm, what and axis of a target, '' for what it does not have."""
-    task, slash, said = target.rpartition('/')
-    name, *rest = said.split('.')
-    axis = rest.pop() if len(rest) > 1 and rest[-1] in (*AXES, 'cos', 'sin') else ''
-    what = rest.pop() if rest else ''
-    return f'{task}{slash}{name}', '.'.join(rest), what, axis
-
-
-def _ends(name: str) -> tuple[str, ...]:
-    """Both things of a pair, () of a thing."""
-    task, slash, said = name.rpartition('/')
-    first, _, second = said.partition('-')
-    return (f'{task}{slash}{first}', f'{task}{slash}{second}') if second else ()

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from igrft.policies.glimpse import AXES, GlimpseConfig, Glimpses, Lens, tool_headings
+from igrft.policies.glimpse import GlimpseConfig, Glimpses, Lens, tool_headings
+from igrft.policies.target_names import AXES
 from igrft.policies.trunk import Trunk
 from igrft.training.descent import BETA, Descent
 from igrft.training.frames import Frames

@@ -27,7 +27,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from igrft.policies.glimpse import AXES, NEAR, WAVE
+from igrft.policies.target_names import AXES, NEAR, WAVE
 
 Float64 = npt.NDArray[np.float64]
 

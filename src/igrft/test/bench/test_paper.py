@@ -47,14 +47,13 @@ def test_every_cell_gives_its_rows_and_the_report(smoke: Path) -> None:
     assert films and all(film.name in text for film in films)
 
 
-def test_an_average_over_some_tasks_says_so() -> None:
+def test_what_has_run_on_some_tasks_says_on_which() -> None:
     row = {'seed': 0, 'split': 'in', 'n': 4, 'progress': 0.5, 'outcomes': '1100', 'successes': 2}
     row |= {'demos': 10, 'rollouts': 0, 'interventions': 0}
     tasks = ('block_stacking', 'drink_shelving')
     rows = [row | {'task': task, 'method': method} for task in tasks for method in ('sft', 'ig_rft')]
     lines = table([*rows, row | {'task': tasks[0], 'method': 'awr'}], 'in')
-    averages = {line.split(' | ')[0]: line.split(' | ')[3] for line in lines if line.startswith('| ')}
-    assert averages['| AWR'].endswith(' on 1') and ' on ' not in averages['| SFT'] + averages['| IG-RFT']
+    assert [line.split(' | ')[0] for line in lines[-4:-1]] == ['| SFT', '| IG-RFT', '| AWR (block_stacking)']
 
 
 def test_minutes_are_averaged_over_cells_and_the_sweep_is_apart(tmp_path: Path) -> None:

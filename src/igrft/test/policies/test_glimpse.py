@@ -9,7 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from igrft.policies.glimpse import WAVE, GlimpseConfig, Glimpses, Lens, tool_headings
+from igrft.policies.glimpse import GlimpseConfig, Glimpses, Lens, tool_headings
+from igrft.policies.target_names import WAVE
 from igrft.types import proprioception
 
 AXES = ('x', 'y', 'z')

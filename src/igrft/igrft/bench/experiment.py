@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,7 +28,7 @@ from igrft.bench.episode_run import Plan
 from igrft.bench.record import Record
 from igrft.bench.rollouts import Rollouts, interventions_of
 from igrft.bench.trials import Trials, score
-from igrft.bench.work import Tally, Training, locked, with_steps
+from igrft.bench.work import Tally, Training, locked, recorded_by, with_steps
 from igrft.config import RobotConfig, TaskConfig, as_dict, named
 from igrft.policies import registry
 from igrft.policies.serving import Agent
@@ -55,11 +53,13 @@ class Experiment:
         overrides = (*profile.training_overrides, *self.method.training)
         self.reward = named('reward', profile.reward, HybridConfig, self.method.reward)
         training = named('training', profile.training, TrainingConfig, overrides)
-        self.training = replace(training, seed=job.seed, reward=self._reward_name())
+        self.training = replace(training, seed=job.seed)
         plain = named('training', profile.training, TrainingConfig, profile.training_overrides)
         self.shared = replace(plain, seed=job.seed)
         torch.set_num_threads(self.training.threads)
         encoder = registry.create(profile.policy, overrides=profile.policy_overrides, **robot_spec(self.robot)).eval()
+        self.constants = constants(profile, self.method, job.task)
+        self.frozen: str = self.constants['policy']['frozen']
         self.pool = Rollouts(job.task, self.robot, encoder, profile.cells, self.reward.interaction)
         self.trials = Trials(job, profile, self.pool)
         self.tally = Tally()
@@ -84,7 +84,7 @@ class Experiment:
             'checkpoint': final.id,
             'method': as_dict(self.method),
             'profile': as_dict(self.profile),
-            'constants': constants(self.profile, self.method, self.job.task),
+            'constants': self.constants,
         }
 
     # Data ---------------------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ class Experiment:
 
     def _episodes(self, kind: Kind, seeds: Sequence[int], agent: Agent | None = None) -> list[Record]:
         """Recorded episodes, read where they exist."""
-        folder = self.job.root / 'episodes' / (agent.checkpoint if agent else 'operator')
+        folder = self.job.root / 'episodes' / recorded_by(agent, self.profile, self.reward, self.frozen)
         paths = {seed: folder / f'{kind.value}-{seed}.npz' for seed in seeds}
         with self._timed(kind.value), locked(folder / f'.{kind.value}.lock'):
             missing = [seed for seed, path in paths.items() if not path.is_file()]
@@ -244,7 +244,7 @@ class Experiment:
         kept = {record.episode.info.id: record.features for record in data if record.features is not None}
         episodes = [records.rewarded(r, self.reward, self.method.sparse_reward) for r in data]
         begin = time.monotonic()
-        name = checkpoint_id(request, training.config, kept)
+        name = checkpoint_id(request, training.config, episodes)
         with self._timed(timed_as or stage), locked(root / 'locks' / name):
             run = StageRun(request, training.config, features=lambda policy, episode: kept[episode.info.id])
             result = run.run(episodes)
@@ -295,8 +295,3 @@ class Experiment:
         yield
         spent = self.tally.seconds.get(what, 0.0) + time.monotonic() - begin
         self.tally.seconds[what] = round(spent, 1)
-
-    def _reward_name(self) -> str:
-        """Names the reward in the checkpoint's id: other rewards are another training."""
-        content = json.dumps([as_dict(self.reward), self.method.sparse_reward], sort_keys=True)
-        return f'{self.profile.reward}@{hashlib.sha256(content.encode()).hexdigest()[:12]}'

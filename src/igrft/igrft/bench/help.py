@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from igrft.bench.config import CALIBRATION, SPAN, Job, ProfileConfig
+from igrft.bench.config import CALIBRATION, SPAN, Job, MethodConfig, ProfileConfig, constants
 from igrft.bench.episode_run import Plan
 from igrft.bench.experiment import Experiment
 from igrft.bench.help_scores import signals_of, worth
@@ -110,6 +110,7 @@ class HelpBench:
         self.out = out / 'help' / task
         # The curve along the stages is no part of this.
         self.profile = replace(named('bench', config.profile, ProfileConfig), curve_episodes=0)
+        self.constants = constants(self.profile, named('methods', config.method, MethodConfig), task)
 
     def run(self, done: Callable[[], None]) -> None:
         """Train, calibrate, run every arm; ``done`` is called after each part."""
@@ -164,7 +165,7 @@ class HelpBench:
         settings: dict[str, Any] = json.loads(
             json.dumps({k: v for k, v in as_dict(self.config).items() if k not in irrelevant})
         )
-        return settings
+        return settings | {'constants': self.constants}
 
     def _finished(self, name: str) -> dict[str, Any] | None:
         path = self.out / f'{name}.json'

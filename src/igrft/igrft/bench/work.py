@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from igrft.bench.config import ProfileConfig
 from igrft.bench.record import Record
+from igrft.config import as_dict
+from igrft.policies.serving import Agent
+from igrft.reward.hybrid import HybridConfig
 from igrft.training.checkpoint import Checkpoint
 from igrft.training.config import TrainingConfig
 
@@ -63,3 +69,16 @@ def locked(path: Path) -> Iterator[None]:
     with path.open('w') as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def recorded_by(agent: Agent | None, profile: ProfileConfig, reward: HybridConfig, frozen: str) -> str:
+    """The folder of the episodes that an agent, or the operator alone, records: other ones wherever anything is
+    different that they depend on. What one explores with matters once there is a critic.
+
+    Args:
+        frozen: digest of the trunk whose features are recorded.
+    """
+    explores = as_dict(agent.temperature) if agent and agent.critic else None
+    content = [profile.replan_steps, dict(profile.habits), as_dict(reward.interaction), frozen, explores]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+    return f'{agent.checkpoint if agent else "operator"}-{digest}'

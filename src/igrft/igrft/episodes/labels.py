@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labels derived from an episode: interaction, hybrid reward, returns. Never written into the bag.
+"""Labels derived from an episode: interaction, hybrid reward. Never written into the bag.
 
 They lie beside it in ``.labels/<hash>/``, keyed by the labelling configuration; deleting that folder costs
 nothing but the time to compute them again.
@@ -17,12 +17,12 @@ from igrft.config import as_dict
 from igrft.episodes.reader import RawEpisode, Stamps
 from igrft.episodes.schema import NANO, EpisodeMeta
 from igrft.episodes.store import key_of, load_arrays, save_arrays
-from igrft.reward.hybrid import HybridConfig, HybridReward, discounted_returns, hybrid_reward
+from igrft.reward.hybrid import HybridConfig, HybridReward, hybrid_reward
 from igrft.reward.interaction import InteractionConfig, InteractionDetector
 from igrft.types import Float32, Outcome
 
 FOLDER = '.labels'
-LABELS_VERSION = 1
+LABELS_VERSION = 2
 """Raised when the labels' meaning changes, so that old ones are computed anew."""
 
 
@@ -35,14 +35,12 @@ class Labels:
         moving_pixels: [T] int64, what I_t was decided from.
         subtask_times: [K] int64, step of each subtask's completion, -1 if never.
         rewards: [T] float32, hybrid reward.
-        returns: [T] float32, discounted reward to go.
     """
 
     interaction: npt.NDArray[np.bool_]
     moving_pixels: npt.NDArray[np.int64]
     subtask_times: npt.NDArray[np.int64]
     rewards: Float32
-    returns: Float32
 
 
 def label(raw: RawEpisode, config: HybridConfig) -> Labels:
@@ -54,7 +52,6 @@ def label(raw: RawEpisode, config: HybridConfig) -> Labels:
         moving_pixels=pixels,
         subtask_times=subtask_steps(raw.meta, raw.stamps),
         rewards=reward.total.astype(np.float32),
-        returns=discounted_returns(reward.total, config.gamma).astype(np.float32),
     )
 
 

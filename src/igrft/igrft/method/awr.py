@@ -67,8 +67,9 @@ def step_weights(
         if succeeded is None:
             raise ValueError('successes_only needs to know which steps are of episodes that succeeded')
         policy &= succeeded
-    weights[demonstration], weights[human] = 1.0, config.human
-    weighed = policy | human | demonstration if config.all_by_advantage else policy
+    shown = demonstration & (source != int(Source.HOLD))
+    weights[shown], weights[human] = 1.0, config.human
+    weighed = policy | human | shown if config.all_by_advantage else policy
     weights[weighed] = advantage_weights(advantage[weighed], config.advantage)
     return weights
 

@@ -78,12 +78,14 @@ class CriticLoss:
         value: expectile regression error, scalar.
         interaction: binary cross-entropy of p_int, scalar.
         accuracy: share of steps whose I_t is p_int > 0.5, scalar.
+        mean: of V over the steps, scalar.
     """
 
     total: Tensor
     value: Tensor
     interaction: Tensor
     accuracy: Tensor
+    mean: Tensor
 
 
 def expectile_loss(prediction: Tensor, target: Tensor, expectile: float) -> Tensor:
@@ -118,4 +120,4 @@ def critic_loss(
     logit = critic.interaction_logit(state)
     cross_entropy = functional.binary_cross_entropy_with_logits(logit, interaction.to(logit.dtype))
     accuracy = ((logit > 0) == (interaction > 0.5)).float().mean()
-    return CriticLoss(value + cross_entropy, value, cross_entropy, accuracy)
+    return CriticLoss(value + cross_entropy, value, cross_entropy, accuracy, values.detach().mean())

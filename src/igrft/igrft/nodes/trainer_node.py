@@ -105,16 +105,17 @@ class TrainerNode(Lifecycle):
     async def _execute(self, handle: Any) -> Any:
         """Follow the child until its last event; the executor goes on meanwhile."""
         goal = handle.request
+        task = goal.task or self.p.task
         job = Job(
             root=str(self.root),
             stage=goal.stage,
-            task=goal.task or self.p.task,
+            task=task,
             round=goal.round,
             training=self.training,
             overrides=tuple(goal.overrides),
             policy=self.p.policy,
             robot=self.p.robot,
-            parent=goal.initial_checkpoint or default_parent(self.root, goal.stage),
+            parent=goal.initial_checkpoint or default_parent(self.root, goal.stage, task),
             niceness=self.p.niceness,
         )
         begin = self.get_clock().now()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from igrft.policies.act import Act, ActConfig
 from igrft.policies.compact_flow import CompactFlow, CompactFlowConfig
 from igrft.policies.lerobot import LerobotConfig, Pi05, SmolVla
 from igrft.policies.pi0 import Pi0, Pi0Config
-from igrft.policies.pretrained import TrunkError
+from igrft.policies.pretrained import TrunkError, named_trunk
 from igrft.policies.protocol import Policy, PolicyError, PolicySpec
 
 FAMILIES: dict[str, tuple[type[Any], type[Any]]] = {
@@ -60,6 +61,20 @@ def _read(name: str, overrides: Sequence[str]) -> tuple[Path, dict[str, Any]]:
 def settings(name: str, overrides: Sequence[str]) -> dict[str, Any]:
     """What a configuration says, as plain data: two that say the same make the same policy."""
     return _read(name, overrides)[1]
+
+
+def trunk_digest(name: str, overrides: Sequence[str], spec: Mapping[str, Any]) -> str:
+    """Of the file of the pretrained trunk that a new policy begins with, which may be another one under the same name;
+    '' where it has none.
+    """
+    path, data = _read(name, overrides)
+    config = parse(data['model'], _family(data['family'], str(path))[1], f'{path}: model')
+    weights = getattr(config, 'trunk_weights', '')
+    if not weights:
+        return ''
+    own = read_spec(name, overrides, spec)
+    trunk = named_trunk(weights, own.cameras, own.image_size, own.proprio_dim)
+    return hashlib.sha256(Path(trunk.where).read_bytes()).hexdigest()
 
 
 def read_spec(name: str, overrides: Sequence[str], spec: Mapping[str, Any]) -> PolicySpec:

@@ -28,15 +28,11 @@ class HybridConfig:
     """[s] width of the potential's rise around a completion"""
     shaping_gamma: float | None = None
     """Discount of gamma Phi(t+1) - Phi(t); none takes the plain difference"""
-    gamma: float = 0.99
-    """Discount of the returns"""
     interaction: InteractionConfig = field(default_factory=InteractionConfig)
 
     def __post_init__(self) -> None:
         if self.kappa <= 0:
             raise ValueError('kappa must be positive [s]')
-        if not 0 < self.gamma <= 1:
-            raise ValueError('gamma must lie in (0, 1]')
         if self.shaping_gamma is not None and not 0 < self.shaping_gamma <= 1:
             raise ValueError('shaping_gamma must lie in (0, 1], or be left out')
         if self.lambda_trajectory < 0 or self.lambda_subtask < 0:
@@ -76,14 +72,3 @@ def hybrid_reward(
     subtask = subtask_reward(length, completed_at, weights, config.kappa / dt, config.shaping_gamma)
     total = config.lambda_trajectory * trajectory + config.lambda_subtask * subtask
     return HybridReward(total=total, trajectory=trajectory, subtask=subtask)
-
-
-def discounted_returns(rewards: npt.ArrayLike, gamma: float) -> Float64:
-    r"""Reward to go of every step, :math:`G_t = \sum_{i \ge t} \gamma^{i-t} r_i`, [T] float64."""
-    steps = np.asarray(rewards, np.float64)
-    returns = np.zeros_like(steps)
-    to_go = 0.0
-    for t in range(len(steps) - 1, -1, -1):
-        to_go = float(steps[t]) + gamma * to_go
-        returns[t] = to_go
-    return returns

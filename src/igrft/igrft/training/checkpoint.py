@@ -28,7 +28,7 @@ from igrft.config import as_dict, parse
 from igrft.method.critic import Critic, CriticConfig
 from igrft.policies import registry
 from igrft.policies.protocol import Policy
-from igrft.training.folders import MANIFEST
+from igrft.training.folders import MANIFEST, manifests
 
 FORMAT = 1
 
@@ -158,16 +158,18 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def default_parent(root: Path, stage: str) -> str:
-    """The newest checkpoint that a stage goes on from: of an earlier stage, or of hil itself; '' if there is none."""
+def default_parent(root: Path, stage: str, task: str) -> str:
+    """The newest checkpoint that a stage goes on from: of an earlier stage, or of hil itself, and of the same task or
+    of several; '' if there is none.
+    """
     order = ('sft', 'offline_rl', 'hil')
     earlier = order[: order.index(stage) + (stage == 'hil')]
-    found: list[tuple[int, float, str]] = []
-    for path in (root / 'checkpoints').glob(f'[!.]*/{MANIFEST}'):
-        made_by = json.loads(path.read_text(encoding='utf-8')).get('stage')
-        if made_by in earlier:
-            found.append((order.index(made_by), path.stat().st_mtime, str(path.parent)))
-    return max(found)[2] if found else ''
+    found = [
+        (order.index(manifest['stage']), manifest['saved'], str(manifest['id']))
+        for manifest in manifests(root)
+        if manifest.get('stage') in earlier and manifest.get('task', '') in (task, '')
+    ]
+    return str(root / 'checkpoints' / max(found)[2]) if found else ''
 
 
 def load(path: Path | str, expect: Mapping[str, Any] | None = None) -> Checkpoint:

@@ -9,7 +9,8 @@
 | critic/loss, critic/value_loss, critic/interaction_loss | the critic's loss and its two parts |
 | critic/interaction_accuracy | share of a batch's steps on which p_int > 0.5 agrees with I_t |
 | critic/value, critic/returns (histogram) | mean V of the batch; its targets |
-| */gradient_norm, */learning_rate | of either part |
+| critic_again/… | the same, where the policy trains its trunk and the critic learns anew what that sees |
+| */gradient_norm, */learning_rate | of every part |
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Curves:
         self._writer = SummaryWriter(str(folder), purge_step=first_step or None, flush_secs=10)
 
     def write(self, part: str, step: int, result: StepResult) -> None:
-        """One point of every curve; ``part`` is policy or critic."""
+        """One point of every curve; ``part`` is policy, critic or critic_again."""
         for name, value in result.scalars.items():
             if np.isfinite(value):
                 self._writer.add_scalar(f'{part}/{name}', value, step)

@@ -65,7 +65,7 @@ class CriticObjective:
             'value_loss': float(result.value.detach()),
             'interaction_loss': float(result.interaction.detach()),
             'interaction_accuracy': float(result.accuracy),
-            'value': float(returns.mean()),
+            'value': float(result.mean),
         }
         return StepResult(result.total, scalars, {'returns': returns})
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One stage from episodes to a checkpoint: the critic, then the policy weighted by it. Killed anywhere, it goes on
-identically.
+"""One stage from episodes to a checkpoint: the critic, then the policy weighted by it, and where that changed what the
+critic sees, the critic again. Killed anywhere, it goes on identically.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Progress:
     """Where a stage stands.
 
     Attributes:
-        part: critic or policy. step: gradient steps done, of ``total`` in both parts. eta: [s] to the end.
+        part: critic, policy or critic_again. step: gradient steps done, of ``total`` in all. eta: [s] to the end.
     """
 
     stage: str
@@ -88,7 +88,7 @@ class StageRun:
         self._progress = progress
         self._stop = stop
         self._begin = time.monotonic()
-        self._done_before = 0
+        self._done_before = self._total = 0
 
     def run(self, episodes: Iterable[DecodedEpisode]) -> Checkpoint:
         """Train and save.
@@ -106,7 +106,7 @@ class StageRun:
             DivergenceError: the loss is no longer finite; the parent stays as it was.
         """
         episodes = list(episodes)
-        name = checkpoint_id(self.request, self.config, (e.info.id for e in episodes))
+        name = checkpoint_id(self.request, self.config, episodes)
         finished = self.request.root / 'checkpoints' / name
         if finished.is_dir():
             return checkpoints.load(finished, self.request.spec)
@@ -117,10 +117,15 @@ class StageRun:
         if parent is None:
             self._fit(policy, dataset)
         state = TrainingState(self.request.root / 'checkpoints' / f'.{name}.state')
+        self._total = self.stage.critic_steps * (1 if policy.caches_features else 2) + self.stage.steps
         curves = Curves(self.request.root / 'tensorboard' / name, state.step())
         try:
-            critic = self._train_critic(policy, parent, dataset, state, curves) if self.stage.critic_steps else None
+            critic = self._first_critic(policy, parent) if self.stage.critic_steps else None
+            if critic is not None:
+                self._train_critic('critic', critic, policy, dataset, state, curves)
             self._train_policy(policy, critic, parent, dataset, state, curves)
+            if critic is not None and not policy.caches_features:
+                self._train_critic('critic_again', critic, policy, dataset, state, curves)
         finally:
             curves.close()
         result = Checkpoint(
@@ -129,7 +134,7 @@ class StageRun:
             critic=critic or (parent.critic if parent else None),
             stage=self.request.stage,
             round=self.request.round,
-            step=self.stage.critic_steps + self.stage.steps,
+            step=self._total,
             lineage=(*parent.lineage, parent.id) if parent else (),
             about={
                 'task': self.request.task,
@@ -190,19 +195,23 @@ class StageRun:
         text = f'{self.config.seed} {self.request.stage} {self.request.round} {part}'
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], 'big')
 
-    def _train_critic(
-        self, policy: Policy, parent: Checkpoint | None, dataset: Dataset, state: TrainingState, curves: Curves
-    ) -> Critic:
+    def _first_critic(self, policy: Policy, parent: Checkpoint | None) -> Critic:
+        """What the critic begins with: the parent's, or a new one."""
         torch.manual_seed(self._seed('critic'))
         critic = parent.critic if parent else None
         if critic is None or critic.config != self.config.critic:
             critic = Critic(policy.critic_dim, self.config.critic)
-        objective = CriticObjective(critic, policy, dataset, self.config, self._seed('critic'))
+        return critic
+
+    def _train_critic(
+        self, part: str, critic: Critic, policy: Policy, dataset: Dataset, state: TrainingState, curves: Curves
+    ) -> None:
+        objective = CriticObjective(critic, policy, dataset, self.config, self._seed(part))
         settings = self._settings(self.stage.critic_steps, self.stage.critic_learning_rate)
         learner = Learner(critic, objective.loss, settings, objective.before_step)
         objective.learner = learner
-        self._loop('critic', learner, objective.sampler, state, curves, 0, objective.extra)
-        return critic
+        before = 0 if part == 'critic' else self.stage.critic_steps + self.stage.steps
+        self._loop(part, learner, objective.sampler, state, curves, before, objective.extra)
 
     def _train_policy(
         self,
@@ -257,7 +266,7 @@ class StageRun:
         learner.swap_average()
 
     def _report(self, part: str, step: int, result: StepResult) -> None:
-        total = self.stage.critic_steps + self.stage.steps
+        total = self._total
         pace = (time.monotonic() - self._begin) / max(1, step - self._done_before)
         self._progress(
             Progress(

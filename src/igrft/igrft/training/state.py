@@ -31,12 +31,12 @@ class TrainingState:
 
     def step(self) -> int:
         """The newest saved step of any part, 0 if there is none."""
-        return max((int(self._read(path)[1]['step']) for path in self._files()), default=0)
+        return max((int(self._load(path)[1]['step']) for path in self._files()), default=0)
 
     def save(self, part: str, step: int, learner: Learner, sampler: ChunkSampler, extra: dict[str, Tensor]) -> None:
         """Write the part's state."""
         tensors = {**learner.state(), **{f'extra.{name}': tensor.clone() for name, tensor in extra.items()}}
-        tensors['random'] = torch.get_rng_state()
+        tensors |= random_states()
         self._write(part, tensors, {'step': step, 'sampler': sampler.state(), 'finished': False})
 
     def finish(self, part: str, step: int, learner: Learner) -> None:
@@ -46,22 +46,23 @@ class TrainingState:
     def resume(self, part: str, learner: Learner, sampler: ChunkSampler, extra: dict[str, Tensor]) -> None:
         """Put the saved state, if any, back into the learner, the sampler, the random generator and ``extra``.
 
-        A state that cannot be read is removed, and the part begins anew.
+        Raises:
+            ValueError: the state cannot be read, or is of another stage; the text names the file to remove.
         """
         path = self.folder / f'{part}.safetensors'
         if not path.is_file():
             return
+        tensors, about = self._load(path)
         try:
-            tensors, about = self._read(path)
             learner.restore(tensors)
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise ValueError(
-                f'{path}: not a training state of this stage ({error}); remove it to begin the stage anew'
-            ) from error
+        except (KeyError, ValueError) as error:
+            raise unusable(path, error) from error
         if about['finished']:
             return
         sampler.restore(str(about['sampler']))
         torch.set_rng_state(tensors['random'])
+        if 'random.cuda' in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors['random.cuda'])
         for name, tensor in extra.items():
             tensor.copy_(tensors[f'extra.{name}'])
 
@@ -82,7 +83,23 @@ class TrainingState:
         fsync(self.folder)
 
     @staticmethod
-    def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, int | str | bool]]:
-        with safe_open(path, framework='pt') as file:
-            about = json.loads((file.metadata() or {})['igrft'])
-            return {key: file.get_tensor(key) for key in file.keys()}, about  # noqa: SIM118
+    def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, int | str | bool]]:
+        try:
+            with safe_open(path, framework='pt') as file:
+                about = json.loads((file.metadata() or {})['igrft'])
+                return {key: file.get_tensor(key) for key in file.keys()}, about  # noqa: SIM118
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise unusable(path, error) from error
+
+
+def unusable(path: Path, error: Exception) -> ValueError:
+    """What to do about a state that cannot be gone on from."""
+    return ValueError(f'{path}: not a training state of this stage ({error}); remove it to begin the stage anew')
+
+
+def random_states() -> dict[str, Tensor]:
+    """Of the generators that a training draws from: the CPU's, and the GPU's where there is one."""
+    states = {'random': torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states['random.cuda'] = torch.cuda.get_rng_state()
+    return states

@@ -52,6 +52,9 @@ def test_parts_are_kept_as_long_as_their_own_settings_stay(tmp_path: Path) -> No
     assert set(bench(tmp_path, 'coming=5').results()) == {'alone', 'calibration', 'nobody', 'worth'}
     assert set(bench(tmp_path, 'evaluation_seed=1300000000').results()) == {'alone', 'calibration'}
     assert bench(tmp_path, 'draws=4').results() == {}
+    other = bench(tmp_path)
+    other.constants = other.constants | {'training': {}}
+    assert other.results() == {}, 'of another policy'
 
 
 def test_the_report_counts_false_alarms_where_nobody_was_needed(tmp_path: Path) -> None:

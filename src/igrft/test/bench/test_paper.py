@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -15,7 +17,12 @@ from igrft.bench import paper, report, runner
 from igrft.bench.config import Job, MethodConfig, ProfileConfig, constants
 from igrft.bench.experiment import Experiment
 from igrft.bench.tables import less, pooled, table, time_table
+from igrft.bench.work import recorded_by
 from igrft.config import ConfigError, as_dict, config_dir, named
+from igrft.method.critic import Critic, CriticConfig
+from igrft.method.temperature import TemperatureConfig
+from igrft.policies.serving import Agent
+from igrft.reward.hybrid import HybridConfig
 
 pytestmark = pytest.mark.timeout(300)  # whoever comes first waits for the smoke run
 
@@ -148,6 +155,24 @@ def test_a_failing_cell_is_reported_and_leaves_no_result(tmp_path: Path, monkeyp
     assert runner.run(jobs, profile, 1, None, said.append, lambda: None) == 2
     assert 'no luck' in said[1] and not (tmp_path / 'cells').exists()
     assert 'no luck' in (tmp_path / 'logs' / f'{jobs[0].name}.log').read_text()
+
+
+def test_what_explores_otherwise_records_elsewhere() -> None:
+    profile = named('bench', 'smoke', ProfileConfig)
+    reward = HybridConfig()
+
+    def folder(agent: Agent | None, profile: ProfileConfig = profile, frozen: str = 'a') -> str:
+        return recorded_by(agent, profile, reward, frozen)
+
+    def agent(alpha: float, critic: bool = True) -> Agent:
+        temperature = TemperatureConfig(alpha=alpha)
+        return Agent(MagicMock(), Critic(4, CriticConfig()) if critic else None, temperature, 'offline_rl-1')
+
+    assert folder(agent(0.0)) != folder(agent(0.5)) == folder(agent(0.5))
+    assert folder(agent(0.0, critic=False)) == folder(agent(0.5, critic=False)), 'without a critic there is no p_int'
+    assert folder(agent(0.5)).startswith('offline_rl-1-') and folder(None).startswith('operator-')
+    changed = {folder(None), folder(None, frozen='b'), folder(None, replace(profile, replan_steps=4))}
+    assert len(changed | {folder(None, replace(profile, habits={}))}) == 4
 
 
 def test_bad_arguments_are_named(capsys) -> None:

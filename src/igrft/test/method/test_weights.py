@@ -97,6 +97,10 @@ def test_demonstrations_count_one_unless_told_otherwise() -> None:
     assert step_weights(advantage, source, shown, none, StepWeightConfig()).tolist() == [1.0] * 5
     weighted = step_weights(advantage, source, shown, none, StepWeightConfig(all_by_advantage=True))
     assert bool((weighted[1:] > weighted[:-1]).all())
+    source[[1, 3]] = int(Source.HOLD)
+    for config in (StepWeightConfig(), StepWeightConfig(all_by_advantage=True)):
+        held = step_weights(advantage, source, shown, none, config) == 0
+        assert held.tolist() == [False, True, False, True, False], 'where nobody drives there is nothing to imitate'
 
 
 def test_demonstrations_and_rollouts_are_weighed_against_each_other() -> None:
@@ -158,6 +162,7 @@ def test_the_critic_learns_both_heads_and_passes_no_gradient_down() -> None:
         optimiser.step()
     assert state.grad is None
     assert float(loss.accuracy) > 0.95
+    assert float(loss.mean) == pytest.approx(float(critic.value(state.detach()).detach().mean()), abs=0.1)
     assert float((critic.value(state) - returns).square().mean().detach()) < 0.2
     probability = critic.interaction_probability(state)
     assert bool(((probability >= 0) & (probability <= 1)).all())

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +18,14 @@ from safetensors.torch import load_file
 
 from igrft.config import as_dict, parse
 from igrft.policies import registry
+from igrft.policies.pretrained import save_trunk
+from igrft.policies.trunk import Trunk, TrunkConfig
 from igrft.training import checkpoint as checkpoints
-from igrft.training.checkpoint import CheckpointError
+from igrft.training.checkpoint import CheckpointError, default_parent
 from igrft.training.config import StageConfig, TrainingConfig
 from igrft.training.dataset import DataError
 from igrft.training.objectives import shares
-from igrft.training.request import StageRequest
+from igrft.training.request import StageRequest, checkpoint_id
 from igrft.training.stages import Progress, StageRun, Stopped
 from igrft.types import DecodedEpisode, Outcome
 
@@ -101,6 +105,66 @@ def test_a_finished_training_is_not_repeated(
     assert again.id == first.id and not seen
     other = StageRun(request_sft, config).run([*episodes, make_episode(8)])
     assert other.id != first.id
+
+
+def test_other_labels_are_another_training(
+    request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode], trunk_file: Path
+) -> None:
+    one, *rest = episodes
+    other = replace(one, rewards=one.rewards + 1)
+    failed = replace(one, info=replace(one.info, outcome=Outcome.FAILURE))
+    earlier = replace(one, subtask_times=one.subtask_times - 1)
+    offline = replace(request_sft, stage='offline_rl', parent=Path('sft-a'))
+    names = [checkpoint_id(request_sft, config, [e, *rest]) for e in (one, other, failed, earlier)]
+    assert names[0] == names[1] and len(set(names)) == 3, 'without a critic rewards do not matter'
+    assert len({checkpoint_id(offline, config, [e, *rest]) for e in (one, other, failed, earlier)}) == 4
+    assert names[0] == checkpoint_id(request_sft, config, [*rest, one])
+    trunk = Trunk(request_sft.spec['cameras'], 16, 17, 2, TrunkConfig(stem=4, width=4, keypoints=3, hidden=8, latent=6))
+    save_trunk(trunk, trunk_file, ('a', 'b'), TrunkConfig(stem=4, width=4, keypoints=3, hidden=8, latent=6), 16)
+    assert checkpoint_id(request_sft, config, episodes) != names[0], 'another trunk under the same name'
+
+
+def test_a_critic_sees_what_the_policy_that_is_served_with_it_sees(
+    request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode]
+) -> None:
+    request = replace(request_sft, policy_overrides=(*request_sft.policy_overrides, 'model.train_trunk=true'))
+    sft = StageRun(request, config).run(episodes)
+    seen: list[Progress] = []
+    offline = replace(request, stage='offline_rl', parent=sft.path)
+    result = StageRun(offline, config, seen.append).run(episodes)
+    steps = config.offline_rl.critic_steps
+    assert list(dict.fromkeys(p.part for p in seen)) == ['critic', 'policy', 'critic_again']
+    assert seen[-1].step == seen[-1].total == result.step == 2 * steps + config.offline_rl.steps
+
+
+def test_a_stage_goes_on_from_its_own_task(
+    request_sft: StageRequest, config: TrainingConfig, make_episode: Make
+) -> None:
+    root = request_sft.root
+    ids = {}
+    for number, task in enumerate(('block_stacking', 'drink_shelving', '')):
+        shown = [replace(e, info=replace(e.info, task=task or 'block_stacking')) for e in [make_episode(1)]]
+        path = StageRun(replace(request_sft, task=task), config).run(shown).path
+        assert path is not None
+        os.utime(path / 'manifest.json', (number, number))
+        ids[task] = str(path)
+    assert default_parent(root, 'offline_rl', 'block_stacking') == ids[''], 'one for several tasks is newer'
+    shutil.rmtree(ids[''])
+    assert default_parent(root, 'offline_rl', 'block_stacking') == ids['block_stacking']
+    assert default_parent(root, 'sft', 'block_stacking') == default_parent(root, 'hil', 'parcel_packing') == ''
+    (Path(ids['block_stacking']) / 'manifest.json').write_text('{')
+    assert default_parent(root, 'offline_rl', 'block_stacking') == '', 'damaged'
+
+
+def test_a_damaged_state_names_the_file_to_remove(
+    request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode]
+) -> None:
+    with pytest.raises(Stopped):
+        StageRun(request_sft, config, stop=lambda: True).run(episodes)
+    (state,) = (request_sft.root / 'checkpoints').glob('.*/*.safetensors')
+    state.write_bytes(b'not a state')
+    with pytest.raises(ValueError, match=rf'{state}: not a training state .*remove it'):
+        StageRun(request_sft, config).run(episodes)
 
 
 def test_sft_learns_the_demonstrations(request_sft: StageRequest, config: TrainingConfig, make_episode: Make) -> None:

@@ -29,9 +29,6 @@ from igrft.policies.tool_nudges import ToolNudges
 from igrft.policies.trunk import Trunk, TrunkConfig
 from igrft.types import BESIDES_JOINTS
 
-BACK = 4
-"""Steps of a chunk in which a nudged tool goes back to the path."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class CompactFlowConfig:
@@ -65,7 +62,7 @@ class CompactFlowConfig:
     turn: float = 0.3
     """[rad] and turns it about the vertical"""
     nudge: float = 0.02
-    """[m] in each direction by which it nudges tools off the recorded path, where no gripper moves"""
+    """[m] in each direction by which it nudges tools off the recorded path, if there is time to lead them back"""
     joints: bool = False
     """whether the action experts see joint angles, which do not follow when a step is moved"""
     dropout: float = 0.0
@@ -187,7 +184,8 @@ class CompactFlow(FlowPolicy):
         own = self.own_task(recorded)
         if config.nudge:
             nudge = config.nudge * torch.randn(count, arms, 3, device=device)
-            batch = self.nudges(batch, nudge, BACK, self.spec.step_dt, *said, own)
+            spared = torch.rand(count, device=device) < 0.5
+            batch = self.nudges(batch, nudge, spared, self.spec.step_dt, *said, own)
         if config.shift or config.turn:
             way, angle = torch.randn(count, 2, device=device), torch.randn(count, device=device)
             batch = self.moves(batch, config.shift * way, config.turn * angle, *said)

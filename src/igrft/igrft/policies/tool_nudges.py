@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded steps beside the path: a tool a little off, with what it holds, and actions that bring it back.
+"""Recorded steps beside the path: a tool a little off, with what it holds, and actions (:mod:`.way_back`) that bring
+it back.
 
 A policy that has seen nothing but the path does not know the way back to it, and its own errors take it off. A human's
-corrections show that way; so does this, of recorded steps at which no gripper moves or is about to.
+corrections show that way; so does this, of recorded steps at which no gripper moves.
 """
 
 from __future__ import annotations
@@ -16,25 +17,14 @@ from torch import Tensor
 
 from igrft.policies.protocol import Batch
 from igrft.policies.target_names import AXES, NEAR, NEARLY, WAVE, TargetName
+from igrft.policies.way_back import across, going_down, idle_steps, lead_back, within_reach
 from igrft.types import OPENING, ORIENTATION, POSITION
 
-GRIPS = 0.1
-"""Difference of openings, less than which no gripper moves."""
+LESS = 0.5
+"""What remains of a nudge where a tool goes straight down."""
 
-
-def idle_grippers(actions: Tensor, openings: Tensor, holds: Tensor) -> Tensor:
-    """At which steps no gripper moves, nor will within the chunk: [B] bool.
-
-    Args:
-        actions: [B, H, arms, 7].
-        openings: [B, arms], as measured. Fingers that hold something never get where they are sent.
-        holds: [B, arms] bool.
-    """
-    wanted = actions[..., 6]
-    steady = wanted.amax(1) - wanted.amin(1) < GRIPS
-    missing = wanted[:, 0] - openings
-    there = (missing < GRIPS) & (holds | (missing > -GRIPS))
-    return (steady & there).all(-1)
+APART = 0.15
+"""[m] from a tool to the middle of what another one holds, from which on the arms do not wait for each other."""
 
 
 class ToolNudges:
@@ -76,14 +66,17 @@ class ToolNudges:
         self._columns = {what: torch.tensor(each).unbind(1) for what, each in columns.items()}
 
     def __call__(
-        self, batch: Batch, nudge: Tensor, steps: int, dt: float, mean: Tensor, scale: Tensor, own: Tensor
+        self, batch: Batch, nudge: Tensor, spared: Tensor, dt: float, mean: Tensor, scale: Tensor, own: Tensor
     ) -> Batch:
-        """Nudge the tools of every row whose grippers are idle.
+        """Nudge every tool whose gripper does not move soon, across its way; of arms that work together only where none
+        moves. Where two of them hold a thing together none is nudged.
 
         Args:
-            batch: with features, proprioception as in :func:`igrft.types.proprioception`, and actions.
-            nudge: [B, arms, 3] m in base_link. Where two tools hold a thing together none is nudged.
-            steps: of the chunk, ``dt`` seconds each, in which the tools go back.
+            batch: with features, proprioception as in :func:`igrft.types.proprioception`, and actions of ``dt`` [s].
+            nudge: [B, arms, 3] m in base_link, of which as much counts as there is time to go back, and half where a
+                tool goes straight down.
+            spared: [B] bool, rows that are not nudged there. Tools stop to go back; were all of them off, a policy
+                would stop in any case.
             mean, scale: [K] that the predictions are normalised with.
             own: [B, K] bool, predictions of the row's own task (:mod:`.own_task`); the others say nothing.
         """
@@ -98,20 +91,37 @@ class ToolNudges:
             index, arm, thing, _ = columns['held']
             held[:, arm, thing] = ((said[:, index] > 0.5) & own[:, index]).to(held.dtype)
         proprio = inputs.proprio.view(count, self.arms, -1).clone()
-        actions = batch.actions.unflatten(-1, (self.arms, 7)).clone()
+        actions = batch.actions.unflatten(-1, (self.arms, 7))
         holds = held.any(-1)
-        still = idle_grippers(actions, proprio[..., OPENING], holds) & (held.sum(1) < 2).all(-1)
+        free = (held.sum(1) < 2).all(-1)
         if 'angle' in columns:
-            still &= ~(holds.any(-1) & own[:, columns['angle'][0]].any(-1))
-        nudge = nudge * still[:, None, None]
-        first, second = proprio[..., ORIENTATION].split(3, -1)
-        frames = torch.stack([first, second, torch.linalg.cross(first, second)], -1)
+            free &= ~(holds.any(-1) & own[:, columns['angle'][0]].any(-1))
+        together = self._together(said, held)
+        idle = idle_steps(actions, proprio[..., OPENING], holds)
+        idle = torch.where(together[:, None], idle.amin(-1, keepdim=True), idle) * free[:, None]
+        down = going_down(actions, dt)
+        down = torch.where(together[:, None, None], down.any(-1, keepdim=True), down)
+        stops = down[:, 0]
+        nudge = across(nudge, actions, dt) * torch.where(stops, LESS * ~spared[:, None], 1.0)[..., None]
+        nudge = within_reach(nudge, idle, down)
+        actions = lead_back(actions, nudge, stops, dt)
+        one, two = proprio[..., ORIENTATION].split(3, -1)
+        frames = torch.stack([one, two, torch.linalg.cross(one, two)], -1)
         proprio[..., POSITION] += nudge
         carried = torch.einsum('bat,bax->btx', held, nudge)
         features[:, -len(mean) :] = (self._seen(said, carried, nudge, frames) - mean) / scale
-        actions[:, :steps, :, :3] -= nudge[:, None] / (steps * dt)
         nudged = replace(inputs, features=features, proprio=proprio.flatten(1))
         return replace(batch, inputs=nudged, actions=actions.flatten(-2))
+
+    def _together(self, said: Tensor, held: Tensor) -> Tensor:
+        """At which rows [B] one arm is near what another holds: they wait for each other."""
+        ways = said.new_zeros(len(said), self.arms, self.things, len(AXES))
+        if 'tool' in self._columns:
+            index, arm, thing, at = self._columns['tool']
+            ways[:, arm, thing, at] = said[:, index]
+        near = (ways.norm(dim=-1) < APART) | (held > 0)
+        shared: Tensor = (held > 0).any(1) & (near.sum(1) > 1)
+        return shared.any(-1)
 
     def _seen(self, said: Tensor, carried: Tensor, nudge: Tensor, frames: Tensor) -> Tensor:
         """The predictions [B, K] of what a trunk would see then.

@@ -103,7 +103,7 @@ def plan(name: str, overrides: tuple[str, ...], spec: Mapping[str, Any], batch: 
     everything = sum(p.numel() for p in policy.parameters())
     trained = sum(p.numel() for p in policy.parameters() if p.requires_grad)
     weights = sum(p.numel() * p.element_size() for p in policy.parameters())
-    trains_trunk = any(p.requires_grad for part in trunk for p in part.parameters())
+    trains_trunk = policy.trains_trunk
     _, _, peak = GPUS[gpu]
     forward = 2 * (sizes.prefix * of_trunk + sizes.chunk * (everything - of_trunk))
     backward = 4 * sizes.chunk * (everything - of_trunk) + (4 * sizes.prefix * of_trunk if trains_trunk else 0)

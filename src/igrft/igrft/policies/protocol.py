@@ -191,6 +191,11 @@ class Policy(nn.Module, ABC):
         return () if trunk is None else (trunk,)
 
     @property
+    def trains_trunk(self) -> bool:
+        """Whether a gradient goes into the parts that see."""
+        return any(p.requires_grad for part in self.trunk_modules() for p in part.parameters())
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.normalisation.action_mean.device

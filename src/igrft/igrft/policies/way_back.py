@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Actions that bring a tool that is beside the recorded path back to it, in time for what comes next: the tube in which
-tools may be narrows towards every grip and release.
+tools may be narrows towards every grip and release. Lengths and counts are those of steps of 0.1 s.
 """
 
 from __future__ import annotations

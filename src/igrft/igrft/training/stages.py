@@ -116,15 +116,15 @@ class StageRun:
         dataset = Dataset.build(episodes, policy, self.request.task, self.stage.weights, self._features)
         if parent is None:
             self._fit(policy, dataset)
-        state = TrainingState(self.request.root / 'checkpoints' / f'.{name}.state')
-        self._total = self.stage.critic_steps * (1 if policy.caches_features else 2) + self.stage.steps
+        state = TrainingState(self.request.root / 'checkpoints' / f'.{name}.state', policy.device)
+        self._total = self.stage.critic_steps * (2 if policy.trains_trunk else 1) + self.stage.steps
         curves = Curves(self.request.root / 'tensorboard' / name, state.step())
         try:
             critic = self._first_critic(policy, parent) if self.stage.critic_steps else None
             if critic is not None:
                 self._train_critic('critic', critic, policy, dataset, state, curves)
             self._train_policy(policy, critic, parent, dataset, state, curves)
-            if critic is not None and not policy.caches_features:
+            if critic is not None and policy.trains_trunk:
                 self._train_critic('critic_again', critic, policy, dataset, state, curves)
         finally:
             curves.close()
@@ -206,6 +206,7 @@ class StageRun:
     def _train_critic(
         self, part: str, critic: Critic, policy: Policy, dataset: Dataset, state: TrainingState, curves: Curves
     ) -> None:
+        torch.manual_seed(self._seed(part))
         objective = CriticObjective(critic, policy, dataset, self.config, self._seed(part))
         settings = self._settings(self.stage.critic_steps, self.stage.critic_learning_rate)
         learner = Learner(critic, objective.loss, settings, objective.before_step)

@@ -26,8 +26,8 @@ class TrainingState:
     result as never having been interrupted.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        self.folder, self.device = folder, device
 
     def step(self) -> int:
         """The newest saved step of any part, 0 if there is none."""
@@ -36,7 +36,9 @@ class TrainingState:
     def save(self, part: str, step: int, learner: Learner, sampler: ChunkSampler, extra: dict[str, Tensor]) -> None:
         """Write the part's state."""
         tensors = {**learner.state(), **{f'extra.{name}': tensor.clone() for name, tensor in extra.items()}}
-        tensors |= random_states()
+        tensors['random'] = torch.get_rng_state()
+        if self.device.type == 'cuda':
+            tensors['random.cuda'] = torch.cuda.get_rng_state(self.device)
         self._write(part, tensors, {'step': step, 'sampler': sampler.state(), 'finished': False})
 
     def finish(self, part: str, step: int, learner: Learner) -> None:
@@ -61,8 +63,8 @@ class TrainingState:
             return
         sampler.restore(str(about['sampler']))
         torch.set_rng_state(tensors['random'])
-        if 'random.cuda' in tensors and torch.cuda.is_available():
-            torch.cuda.set_rng_state(tensors['random.cuda'])
+        if self.device.type == 'cuda' and 'random.cuda' in tensors:
+            torch.cuda.set_rng_state(tensors['random.cuda'], self.device)
         for name, tensor in extra.items():
             tensor.copy_(tensors[f'extra.{name}'])
 
@@ -95,11 +97,3 @@ class TrainingState:
 def unusable(path: Path, error: Exception) -> ValueError:
     """What to do about a state that cannot be gone on from."""
     return ValueError(f'{path}: not a training state of this stage ({error}); remove it to begin the stage anew')
-
-
-def random_states() -> dict[str, Tensor]:
-    """Of the generators that a training draws from: the CPU's, and the GPU's where there is one."""
-    states = {'random': torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states['random.cuda'] = torch.cuda.get_rng_state()
-    return states

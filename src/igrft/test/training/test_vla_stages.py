@@ -121,6 +121,7 @@ def test_every_stage_learns_and_the_trunk_stays(
         critic = [p.loss for p in seen if p.stage == stage and p.part == 'critic']
         policy = [p.loss for p in seen if p.stage == stage and p.part == 'policy']
         assert len(critic) == 4 and len(policy) == STEPS[stage] and np.isfinite(critic + policy).all()
+    assert ('critic_again' in {p.part for p in seen}) is (family == 'pi0-lora'), 'where the trunk is trained'
 
     stays = FROZEN[family]
     loaded = [checkpoints.load(str(c.path)) for c in (sft, offline, hil)]

@@ -104,7 +104,7 @@ class ToolNudges:
         stops = down[:, 0]
         nudge = across(nudge, actions, dt) * torch.where(stops, LESS * ~spared[:, None], 1.0)[..., None]
         nudge = within_reach(nudge, idle, down)
-        actions = lead_back(actions, nudge, stops, dt)
+        actions = lead_back(actions, nudge, stops, together, dt)
         one, two = proprio[..., ORIENTATION].split(3, -1)
         frames = torch.stack([one, two, torch.linalg.cross(one, two)], -1)
         proprio[..., POSITION] += nudge

@@ -72,17 +72,19 @@ def within_reach(nudge: Tensor, idle: Tensor, down: Tensor) -> Tensor:
     return nudge * share[..., None]
 
 
-def lead_back(actions: Tensor, nudge: Tensor, stops: Tensor, dt: float) -> Tensor:
+def lead_back(actions: Tensor, nudge: Tensor, stops: Tensor, together: Tensor, dt: float) -> Tensor:
     """The recorded actions and the way back, a :data:`STRIDE` a step: beside them, or before.
 
     Args:
         actions: [B, H, arms, 7], of ``dt`` seconds.
         nudge: [B, arms, 3] m in base_link, from the path to the tools.
         stops: [B, arms] bool, whose tools go on only when they are back.
+        together: [B] bool, where arms work together: those that stop go on when the last of them is back.
     """
     steps = (nudge.norm(dim=-1) / STRIDE).round(decimals=6).ceil().clamp(max=BACK)[:, None, :, None]
     now = torch.arange(actions.shape[1], device=steps.device)[:, None, None]
-    late = (steps * stops[:, None, :, None]).long()
+    last = torch.where(together[:, None, None, None], steps.amax(2, keepdim=True), steps)
+    late = (last * stops[:, None, :, None]).long()
     found = actions.gather(1, (now - late).clamp(min=0).expand_as(actions)).clone()
     found[..., :6] *= now >= late
     found[..., :3] -= nudge[:, None] / (steps.clamp(min=1) * dt) * (now < steps)

@@ -84,7 +84,8 @@ def test_it_equals_a_record_of_the_nudged_tools(
     nudged = ToolNudges(names, arms)(before, nudge, torch.tensor([spared]), DT, mean, scale, own)
     for name in ('features', 'proprio'):
         torch.testing.assert_close(getattr(nudged.inputs, name), getattr(after.inputs, name), atol=1e-6, rtol=0)
-    torch.testing.assert_close(nudged.actions, lead_back(actions, by[None], ways[:, 0], DT).flatten(-2))
+    back = lead_back(actions, by[None], ways[:, 0], torch.tensor([bool(held)]), DT)
+    torch.testing.assert_close(nudged.actions, back.flatten(-2))
     again = record(poses, tools, held, flat, norm).inputs
     assert torch.equal(torch.as_tensor(before.inputs.features), torch.as_tensor(again.features)), 'what is stored stays'
 

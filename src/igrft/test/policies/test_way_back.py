@@ -11,6 +11,7 @@ from igrft.policies.way_back import BACK, SOON, STRIDE, across, going_down, idle
 
 DT = 0.1
 SEED = st.integers(0, 2**32 - 1)
+ALONE = torch.zeros(4, dtype=torch.bool)
 
 
 @given(seed=SEED, arms=st.integers(1, 2), idle=st.integers(0, 8), down=st.integers(1, 8), far=st.floats(1e-3, 0.1))
@@ -26,7 +27,7 @@ def test_a_tool_is_back_before_it_goes_down_and_before_its_gripper_moves(
         assert (nudge == 0).all()
     torch.testing.assert_close(torch.linalg.cross(nudge, whole), torch.zeros_like(whole), atol=1e-12, rtol=0)
     assert (nudge.norm(dim=-1) <= whole.norm(dim=-1) + 1e-12).all()
-    back = lead_back(actions, nudge, goes_down[:, 0], DT) - actions
+    back = lead_back(actions, nudge, goes_down[:, 0], ALONE, DT) - actions
     assert (back[..., 3:] == 0).all() and (back[:, min(idle, down, BACK) :] == 0).all()
     assert (back[..., :3].norm(dim=-1) * DT <= STRIDE + 1e-9).all()
     torch.testing.assert_close(back[..., :3].sum(1) * DT, -nudge)
@@ -40,7 +41,7 @@ def test_a_tool_on_its_way_down_stops_and_goes_back_first(seed: int, arms: int, 
     whole[0] = 0.0
     stops = torch.ones(4, arms, dtype=torch.bool)
     nudge = within_reach(whole, torch.full((4, arms), idle), stops[:, None].expand(4, 8, arms))
-    found = lead_back(actions, nudge, stops, DT)
+    found = lead_back(actions, nudge, stops, ALONE, DT)
     assert torch.equal(found[0], actions[0])
     for row in range(1, 4):
         for arm in range(arms):
@@ -49,6 +50,24 @@ def test_a_tool_on_its_way_down_stops_and_goes_back_first(seed: int, arms: int, 
             torch.testing.assert_close(way[:late, :3].sum(0) * DT, -off)
             assert (way[:late, 3:6] == 0).all() and (way[:late, 6] == recorded[0, 6]).all()
             assert (late - 1) * STRIDE < off.norm() <= late * STRIDE + 1e-9
+
+
+@given(seed=SEED, stops=st.lists(st.booleans(), min_size=2, max_size=2))
+def test_arms_that_work_together_go_on_together(seed: int, stops: list[bool]) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    actions = torch.randn(4, 8, 2, 7, generator=generator, dtype=torch.float64)
+    nudge = STRIDE * torch.randn(4, 2, 3, generator=generator, dtype=torch.float64)
+    halts = torch.tensor([stops] * 4)
+    alone, found = (lead_back(actions, nudge, halts, at, DT) for at in (ALONE, ~ALONE))
+    late = (nudge.norm(dim=-1) / STRIDE).ceil().clamp(max=BACK).long()
+    for row in range(4):
+        last = int(late[row].max())
+        for arm in range(2):
+            if stops[arm]:
+                assert torch.equal(found[row, last:, arm], actions[row, : 8 - last, arm])
+                torch.testing.assert_close(found[row, :last, arm, :3].sum(0) * DT, -nudge[row, arm])
+            else:
+                assert torch.equal(found[row, :, arm], alone[row, :, arm])
 
 
 def test_a_tool_goes_down_where_it_hardly_goes_elsewhere() -> None:

@@ -66,8 +66,8 @@ def check_devices(
         else:
             yield error(
                 'devices', path.name, 'a SpaceMouse without permission',
-                'put KERNEL=="hidraw*", ATTRS{idVendor}=="256f", MODE="0660", TAG+="uaccess" (and one for 046d) into '
-                '/etc/udev/rules.d/70-spacemouse.rules; sudo udevadm control --reload && sudo udevadm trigger',
+                'sudo cp config/udev/70-igrft-spacemouse.rules /etc/udev/rules.d/ && sudo udevadm control --reload && '
+                'sudo udevadm trigger, then replug it (docs/devices.md)',
             )  # fmt: skip
 
 

@@ -80,7 +80,9 @@ class EpisodeRun:
         self.task = env.cell.task
         env.reset(seed, plan.split)
         self.operator = Operator(self.task, plan.kind, seed, Habits(**plan.habits))
-        chunks = ChunkConfig(action_dim=self.robot.action_dim, replan_steps=plan.replan_steps)
+        chunks = ChunkConfig(
+            action_dim=self.robot.action_dim, step_dt=1.0 / self.robot.policy_rate, replan_steps=plan.replan_steps
+        )
         self.arbiter = Arbiter(ArbiterConfig(chunks=chunks, lockstep=True, help_reaction=plan.reaction))
         self.help = Supervision(plan.help, env.dt)
         self.arbiter.measured(env.cell.openings.astype(np.float32))

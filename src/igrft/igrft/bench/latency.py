@@ -147,7 +147,9 @@ def run(executor: str, latency: float, seconds: float, seed: int, limits: Limits
     agent = Agent(TwoWays())
     driver: Synchronous | Asynchronous = Synchronous(replan_steps=2)
     if executor != 'synchronous':
-        driver = Asynchronous(ChunkConfig(action_dim=7, replan_steps=2, blend_time=0.1, prefetch=True))
+        driver = Asynchronous(
+            ChunkConfig(action_dim=7, step_dt=SPEC.step_dt, replan_steps=2, blend_time=0.1, prefetch=True)
+        )
     safety = SafetyFilter(replace(limits, workspace_min=(-9.0, -9.0, -9.0), workspace_max=(9.0, 9.0, 9.0)))
     image = np.zeros((1, 1, 3), np.uint8)
     position, drawn = np.zeros(3), None

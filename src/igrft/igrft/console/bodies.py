@@ -31,10 +31,10 @@ class Finish(Body):
 
 
 class Label(Body):
-    """Label a finished episode; '' is the last."""
+    """Label a finished episode by (the end of) its id; '' is the last."""
 
     outcome: Literal['success', 'failure']
-    episode_id: Annotated[str, Field(max_length=64)] = ''
+    episode_id: Annotated[str, Field(pattern='^[0-9A-Z]{0,26}$')] = ''
 
 
 class Event(Body):

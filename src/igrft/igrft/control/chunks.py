@@ -10,6 +10,8 @@ import numpy as np
 
 from igrft.types import ARM_ACTION_DIM, ActionChunk, Float32
 
+TOLERANCE_DT = 1e-3
+"""Share by which the length of a step may differ from the robot's; it travels as float32."""
 TOLERANCE = 1e-6
 """[s] A stamp this close to a step's boundary belongs to the step that begins there."""
 
@@ -19,6 +21,8 @@ class ChunkConfig:
     """How chunks are executed."""
 
     action_dim: int
+    step_dt: float
+    """[s] a step of every chunk lasts"""
     replan_steps: int = 2
     """executed steps after which a fresh chunk is wanted"""
     blend_time: float = 0.0
@@ -27,12 +31,16 @@ class ChunkConfig:
     """ask ahead of time, by as much as the last answers took (real time)"""
     request_timeout: float = 0.5
     """[s] after which an unanswered request is made again"""
+    max_overrun: float = 1.0
+    """[s] for which a chunk goes on beyond replan_steps without a fresh one; then nobody drives, however long it is"""
 
     def __post_init__(self) -> None:
         if self.replan_steps < 1:
             raise ValueError('replan_steps must be at least 1')
-        if self.blend_time < 0 or self.request_timeout <= 0:
-            raise ValueError('blend_time must not be negative [s], request_timeout must be positive [s]')
+        if self.blend_time < 0 or self.max_overrun < 0:
+            raise ValueError('blend_time and max_overrun must not be negative [s]')
+        if self.step_dt <= 0 or self.request_timeout <= 0:
+            raise ValueError('step_dt and request_timeout must be positive [s]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +90,15 @@ class ChunkExecutor:
         return ''
 
     def step(self, now: float) -> ChunkStep | None:
-        """The action of this instant, or None when there is no chunk or it has run out."""
+        """The action of this instant, or None when there is no chunk, or it has run out or waited in vain."""
         action, index = self._action(self._chunk, now)
-        if self._chunk is None or action is None:
+        if self._chunk is None or action is None or self._overrun(now):
             return None
         return ChunkStep(self._blended(action, now), index, self._chunk.checkpoint)
 
     def empty(self, now: float) -> bool:
         """No chunk has an action for this instant."""
-        return self._action(self._chunk, now)[0] is None
+        return self._action(self._chunk, now)[0] is None or self._overrun(now)
 
     def due(self, now: float) -> bool:
         """A fresh chunk is needed for this very instant: none runs, it ran out, or enough of it was executed."""
@@ -129,8 +137,8 @@ class ChunkExecutor:
             return f'a chunk is [horizon, {self.config.action_dim}] here, got {list(shape)}'
         if not np.isfinite(chunk.actions).all():
             return 'the chunk is not finite'
-        if not (math.isfinite(chunk.dt) and chunk.dt > 0):
-            return f'the step lasts {chunk.dt} s'
+        if not abs(chunk.dt - self.config.step_dt) <= TOLERANCE_DT * self.config.step_dt:
+            return f'a step of the chunk lasts {chunk.dt:g} s, of this robot {self.config.step_dt:g} s (policy_rate)'
         # One step of slack: with a simulated clock an observation may overtake its own /clock message.
         if not math.isfinite(chunk.stamp) or chunk.stamp > now + chunk.dt + TOLERANCE:
             return f'the chunk is from the future: stamp {chunk.stamp:.3f}, now {now:.3f}'
@@ -141,6 +149,11 @@ class ChunkExecutor:
         if self._index(chunk, now) >= shape[0]:
             return f'the chunk has run out: it is {now - chunk.stamp:.2f} s old'
         return ''
+
+    def _overrun(self, now: float) -> bool:
+        """The policy owes a fresh chunk for too long."""
+        allowed = self.config.replan_steps * self.config.step_dt + self.config.max_overrun
+        return now - self._adopted > allowed + TOLERANCE
 
     @staticmethod
     def _index(chunk: ActionChunk, now: float) -> int:

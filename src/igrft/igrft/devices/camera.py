@@ -15,6 +15,9 @@ from igrft.devices.device import DeviceError
 from igrft.devices.sources import Source
 from igrft.types import UInt8
 
+STOP_TIMEOUT = 5.0
+"""[s] that a read may take when the camera is stopped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -74,23 +77,29 @@ class Camera:
         self._thread.start()
 
     def stop(self) -> None:
-        """Returns when the thread has ended."""
+        """Returns when the thread has ended.
+
+        Raises:
+            DeviceError: it has not within :data:`STOP_TIMEOUT`; what it still reads is not handed over.
+        """
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(STOP_TIMEOUT)
+        if self._thread.is_alive():
+            raise DeviceError(f'the camera has not answered for {STOP_TIMEOUT:g} s; unplug it, or restart the node')
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 source = self._opener()
-            except DeviceError as error:
+            except (DeviceError, OSError) as error:
                 self.problem = str(error)
                 self._stop.wait(self._retry)
                 continue
             self.refused = source.refused
             try:
                 self._stream(source)
-            except (DeviceError, cv2.error) as error:
+            except (DeviceError, OSError, cv2.error) as error:
                 self.problem = str(error)
             finally:
                 source.close()
@@ -101,6 +110,8 @@ class Camera:
     def _stream(self, source: Source) -> None:
         while not self._stop.is_set():
             shot = source.read()
+            if self._stop.is_set():
+                return
             if shot is None:
                 self.problem = 'the source has ended or was unplugged'
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from glob import escape
 from pathlib import Path
 
 from igrft.episodes.schema import EPISODE_FILE, EpisodeError, EpisodeMeta, read_meta, write_meta
@@ -86,7 +87,7 @@ def find(root: Path, episode: str) -> Path:
     path = Path(episode)
     if path.is_dir():
         return path
-    matches = [p.parent for p in root.glob(f'*/*{episode}/{EPISODE_FILE}') if p.parent.name[0] != '.']
+    matches = [p.parent for p in root.glob(f'*/*{escape(episode)}/{EPISODE_FILE}') if p.parent.name[0] != '.']
     if len(matches) == 1:
         return matches[0]
     raise EpisodeError(

@@ -168,9 +168,11 @@ class EpisodeManager:
 
     def interrupt(self, reason: str, now: float, node_time: int) -> None:
         """A signal or a cancelled goal: save as unlabelled or delete, as configured; never raises."""
-        if self._run is None or self._run.phase in (Phase.DRAINING, Phase.WRITING):
+        if self._run is None or self._run.phase is Phase.WRITING:
             return
-        if self.config.keep_interrupted and self._run.phase is Phase.RECORDING:
+        if self._run.phase is Phase.DRAINING:  # it has its label; what has not come by now is left out
+            self._finish(self._run)
+        elif self.config.keep_interrupted and self._run.phase is Phase.RECORDING:
             self._close(Outcome.UNLABELLED, '', self._present(node_time), now, reason, drain=False)
         else:
             self.discard(reason)

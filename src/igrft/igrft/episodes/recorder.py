@@ -70,11 +70,11 @@ class Recorder:
 
     def finish(self, meta: EpisodeMeta, lost: dict[str, int], done: Callable[[Recorded], None]) -> None:
         """Write everything queued, complete the episode, then call ``done`` in the writing thread."""
-        self._queue.put(lambda: done(self._finish(meta, lost)))
+        self._queue.put(lambda: done(self._ended(meta, lambda: self._finish(meta, lost))))
 
     def discard(self, meta: EpisodeMeta, reason: str, done: Callable[[Recorded], None]) -> None:
         """Delete what was written, then call ``done`` in the writing thread."""
-        self._queue.put(lambda: done(self._discard(meta, reason)))
+        self._queue.put(lambda: done(self._ended(meta, lambda: self._discard(meta, reason))))
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the thread's end; false when it is still writing."""
@@ -110,6 +110,14 @@ class Recorder:
             except Exception as error:  # noqa: BLE001 (whatever it is, the episode ends with it, by name)
                 self.problem = self._describe(error)
 
+    def _ended(self, meta: EpisodeMeta, end: Callable[[], Recorded]) -> Recorded:
+        """However the disk fails, the caller gets an answer."""
+        try:
+            return end()
+        except Exception as error:  # noqa: BLE001 (it is told by name, and the next episode may begin)
+            self.problem = self._describe(error)
+            return Recorded(meta, None, 0, self.problem)
+
     def _finish(self, meta: EpisodeMeta, lost: dict[str, int]) -> Recorded:
         if self.problem:
             return self._failed(meta)
@@ -121,19 +129,19 @@ class Recorder:
             return self._discard(final, meta.problem or 'discarded: it has no step')
         try:
             return Recorded(final, self._writer.finish(final), steps, meta.problem)
-        except Exception as error:  # noqa: BLE001 (the caller waits for an answer)
+        except Exception as error:  # noqa: BLE001 (the bag is closed, whatever it was)
             self.problem = self._describe(error)
             return self._failed(final)
 
     def _failed(self, meta: EpisodeMeta) -> Recorded:
-        self._writer.abort()
+        try:
+            self._writer.abort()
+        except OSError as error:
+            self.problem += f' (nor could it be closed: {error})'
         return Recorded(meta, None, 0, self.problem)
 
     def _discard(self, meta: EpisodeMeta, reason: str) -> Recorded:
-        try:
-            self._writer.discard()
-        except OSError as error:
-            return Recorded(meta, None, 0, self._describe(error))
+        self._writer.discard()
         return Recorded(meta, None, 0, reason)
 
     def _describe(self, error: Exception) -> str:

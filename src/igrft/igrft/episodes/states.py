@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
@@ -143,11 +144,13 @@ def opening_meta(request: Request, task: TaskConfig, robot: RobotConfig, config:
     """``episode.yaml`` as it stands when an episode is asked for.
 
     Raises:
-        RefusedError: a kind that is none.
+        RefusedError: a kind that is none, a duration that is none.
     """
     kinds = [kind.value for kind in Kind]
     if request.kind not in kinds:
         raise RefusedError(f"kind '{request.kind}'; {nearest(request.kind, kinds)}")
+    if not 0 <= request.max_duration < math.inf:
+        raise RefusedError(f"max_duration {request.max_duration} [s]: give a positive number, or 0 for the task's own")
     version, commit = software()
     return EpisodeMeta(
         id=new_ulid(),

@@ -36,6 +36,13 @@ class Parameters(Common):
     request_timeout: float = parameter(
         0.5, 'after which an unanswered request is made again', unit='s', minimum=0.02, maximum=60.0
     )
+    max_overrun: float = parameter(
+        1.0,
+        'a chunk goes on beyond replan_steps without a fresh one; then the arm holds',
+        unit='s',
+        minimum=0.0,
+        maximum=60.0,
+    )
     teleop_timeout: float = parameter(
         0.06, 'without operator input after which his command is zero', unit='s', minimum=0.02, maximum=1.0
     )
@@ -70,6 +77,8 @@ class ArbiterNode(Node):
             blend_time=0.0 if p.lockstep else p.blend_time,
             prefetch=not p.lockstep,
             request_timeout=p.request_timeout,
+            step_dt=1.0 / self.robot.policy_rate,
+            max_overrun=p.max_overrun,
         )
         names = ('teleop_timeout', 'teleop_lost', 'hand_over', 'help_speed', 'help_patience')
         self.arbiter = Arbiter(

@@ -108,7 +108,11 @@ class EpisodeNode(Lifecycle):
         self._action.destroy()
         self._recorded_topics.destroy()
         self._offers.destroy()
+        self._reset.destroy(self)
+        self._diagnostics.destroy()
         self.destroy_timer(self._timer)
+        self.destroy_guard_condition(self._wake)
+        self.destroy_publisher(self._announcer)
 
     # What the manager wants from the graph ------------------------------------------------------------------
 
@@ -133,6 +137,7 @@ class EpisodeNode(Lifecycle):
             self.get_logger().info(f'{status.state.name.lower()} {status.kind} of {status.task}, seed {status.seed}')
 
     def finished(self, result: Result) -> None:
+        self._reset.forget()
         self._last = result
         self._episodes += result.saved
         if result.saved:

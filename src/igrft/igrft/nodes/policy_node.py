@@ -76,13 +76,14 @@ class PolicyNode(Lifecycle):
         self._problem = 'no checkpoint yet'
         self._last: ActionChunk | None = None
         self._rate = Rate()
+        # The server's threads speak to the node through its executor.
+        self._mail = Mailbox(self)
 
     def configure(self) -> None:
         torch.set_num_threads(1)
         skew = 0.0 if self.p.lockstep else self.p.max_skew
         self._streams = ObservationStreams(self, self.robot, self.task.instruction, skew, self._advance, self._on_error)
-        # The server's threads speak to the node through its executor.
-        mail = self._mail = Mailbox(self)
+        mail = self._mail
         callbacks = (mail.deferred(self._on_chunk), mail.deferred(self._on_failed), mail.deferred(self._on_swap))
         source = AgentSource.of(robot_spec(self.robot), self.p)
         self._server = PolicyServer(source, *callbacks, retry=2.0 if self.p.server else None)
@@ -109,6 +110,7 @@ class PolicyNode(Lifecycle):
             self.destroy_subscription(subscription)
         self.destroy_service(self._service)
         self.destroy_publisher(self._chunks)
+        self._diagnostics.destroy()
 
     def _on_episode(self, message: Any) -> None:
         recording = message.state == EpisodeStatus.STATE_RECORDING

@@ -56,9 +56,9 @@ class TrainerNode(Lifecycle):
         self.training = self.p.training or named('curriculum', self.p.curriculum, CurriculumConfig).training
         self._client: WorkerClient | None = None
         self._state = TrainerStatus(state='idle')
+        self._mail = Mailbox(self)
 
     def configure(self) -> None:
-        self._mail = Mailbox(self)
         self._status = qos.create_publisher(self, TrainerStatus, 'trainer/status', qos.LATCHED)
         self._checkpoint = qos.create_publisher(self, CheckpointMsg, 'checkpoint', qos.LATCHED)
         self._server = ActionServer(
@@ -88,6 +88,7 @@ class TrainerNode(Lifecycle):
         self._server.destroy()
         self.destroy_publisher(self._status)
         self.destroy_publisher(self._checkpoint)
+        self._diagnostics.destroy()
 
     def _judge(self, goal: Any) -> GoalResponse:
         problem = ''

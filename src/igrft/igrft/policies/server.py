@@ -42,6 +42,11 @@ def blank_observation(spec: PolicySpec, instruction: str = '') -> Observation:
     return Observation(0.0, dict.fromkeys(spec.cameras, image), np.zeros(spec.proprio_dim, np.float32), instruction)
 
 
+def _told(error: Exception) -> str:
+    """Errors with a text for the user say it; of others the type tells where to look."""
+    return str(error) if isinstance(error, ValueError | OSError) else f'{type(error).__name__}: {error}'
+
+
 class PolicyServer:
     """Threads around an :class:`igrft.policies.serving.Agent`, or a remote one.
 
@@ -144,8 +149,8 @@ class PolicyServer:
             assert agent is not None and job is not None
             try:
                 chunk = agent.act([job[0]], [generator], job[1], job[2])[0]
-            except ValueError as error:
-                self._on_error(str(error))
+            except Exception as error:  # noqa: BLE001 (a GPU out of memory, a defect of a policy: the next request is served)
+                self._on_error(_told(error))
                 continue
             if np.isfinite(chunk.actions).all():
                 self._on_chunk(chunk)
@@ -175,8 +180,8 @@ class PolicyServer:
         try:
             agent = self._load(path)
             agent.act([blank_observation(agent.spec)], [torch.Generator()])
-        except (ValueError, OSError) as error:
-            return Swap(path, '', str(error))
+        except Exception as error:  # noqa: BLE001 (whatever a checkpoint does, the one that serves goes on)
+            return Swap(path, '', _told(error))
         with self._wake:
             self._next = agent
             self._wake.notify_all()

@@ -46,8 +46,7 @@ class ConsoleCommands(TrainingCommands):
         self._wanted = False
         self._stamping = 0
         self._switch = node.create_guard_condition(self._apply)
-        self._stop = qos.create_publisher(node, Bool, 'e_stop', qos.LATCHED)
-        self._stopped = False
+        self._stop = qos.create_publisher(node, Bool, 'console/e_stop', qos.LATCHED)
         self._events = qos.create_publisher(node, TeleopEvent, 'teleop/event', qos.EVENT)
         self._start = node.create_client(StartEpisode, 'episode/start')
         self._finish = node.create_client(StopEpisode, 'episode/stop')
@@ -101,18 +100,16 @@ class ConsoleCommands(TrainingCommands):
         return name.replace('_', ' ')
 
     async def e_stop(self) -> str:
-        self._stopped = True
         self._stop.publish(Bool(data=True))
         if self._stop.get_subscription_count() == 0:
-            raise UnavailableError('nobody listens to e_stop: safety_node is not running. Use the hardware stop.')
+            raise UnavailableError(
+                'nobody listens to console/e_stop: safety_node is not running. Use the hardware stop.'
+            )
         return 'stop sent'
 
     async def reset_e_stop(self) -> str:
-        # Another node's stop is not ours to release. Alone on the topic, what is latched came from a console
-        # before us, and nobody else could ever take it back.
-        if self._stopped or self._node.count_publishers('e_stop') <= 1:
-            self._stop.publish(Bool(data=False))
-            self._stopped = False
+        # Also what a console before us has latched; what others assert has topics of its own and stays.
+        self._stop.publish(Bool(data=False))
         for attempt in range(RELEASE_TRIES):
             try:
                 await self._call(self._reset, Trigger.Request())

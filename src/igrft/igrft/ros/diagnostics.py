@@ -96,6 +96,11 @@ class Diagnostics:
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(1.0, self.report, clock=steady)
 
+    def destroy(self) -> None:
+        """Report no more."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
+
     def report(self) -> None:
         """Publish now."""
         if self._on_report is not None:

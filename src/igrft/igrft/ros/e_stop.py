@@ -20,12 +20,17 @@ from igrft.ros.heartbeats import Heartbeats
 from igrft.types import ARM_ACTION_DIM
 from igrft_msgs.msg import Teleop, TeleopEvent
 
+TOPICS = ('e_stop', 'console/e_stop')
+"""Topics that stop, each a cause of its own: buttons and PLCs, and the operator's page."""
 INPUT_HOLDS = 0.5
 """[s] of wall time for which an operator's input counts after it was received"""
 
 
 class EmergencyStop:
-    """Latches the filter's stop: the topic `e_stop`, the operator's button, the service ``~/e_stop``, lost heartbeats.
+    """Latches the filter's stop: :data:`TOPICS`, the operator's button, the service ``~/e_stop``, lost heartbeats.
+
+    What a topic said last stays asserted until the same topic takes it back, so a button that is pressed is not
+    released by the console, nor the console's stop by a button.
 
     Args:
         node: serves ``~/e_stop`` and ``~/e_stop_reset``.
@@ -50,8 +55,9 @@ class EmergencyStop:
         self._inputs: deque[tuple[float, bytes]] = deque()
         # A stop must be heard from everyone: a volatile publisher does not match a latched subscription, and
         # a volatile subscription does not hear what was latched before it came.
-        for profile in (qos.LATCHED, qos.EVENT):
-            qos.create_subscription(node, Bool, 'e_stop', self._on_topic, profile)
+        for topic in TOPICS:
+            for profile in (qos.LATCHED, qos.EVENT):
+                qos.create_subscription(node, Bool, topic, lambda m, topic=topic: self._set(topic, m.data), profile)
         qos.create_subscription(node, TeleopEvent, 'teleop/event', self._on_event, qos.EVENT)
         qos.create_subscription(node, Teleop, 'teleop/command', self._on_teleop, qos.COMMAND, raw=True)
         node.create_service(Trigger, '~/e_stop', self._on_stop_service)
@@ -62,9 +68,6 @@ class EmergencyStop:
         """An episode records (or no longer does): heartbeats that never came are missed from now on, too."""
         if self._heartbeats is not None:
             self._heartbeats.required = recording
-
-    def _on_topic(self, message: Bool) -> None:
-        self._set('e_stop', message.data)
 
     def _on_event(self, message: TeleopEvent) -> None:
         if message.event == 'e_stop':

@@ -53,7 +53,7 @@ class RunEpisodeServer:
 
     def finish(self, result: Result) -> None:
         """The episode in progress is over; nobody may be waiting for it."""
-        if self._result is not None:
+        if self._result is not None and not self._result.done():
             self._result.set_result(result)
 
     async def _run(self, handle: Any) -> RunEpisode.Result:
@@ -62,9 +62,11 @@ class RunEpisodeServer:
         except RefusedError as error:
             handle.abort()
             return RunEpisode.Result(success=False, message=str(error))
-        self._goal, self._result = handle, Future()
-        result: Result = await self._result
-        self._goal = self._result = None
+        future = Future()
+        self._goal, self._result = handle, future
+        result: Result = await future
+        if self._result is future:  # else the next goal has begun meanwhile
+            self._goal = self._result = None
         if handle.is_cancel_requested:
             handle.canceled()
         elif result.saved:
@@ -98,7 +100,7 @@ class EpisodeServices:
         discard: deletes it.
         label: sets the outcome of an episode, '' being the last.
 
-    All of them raise RefusedError or EpisodeError with the text that the caller gets.
+    All of them raise RefusedError, EpisodeError or OSError with the text that the caller gets.
     """
 
     def __init__(
@@ -129,7 +131,7 @@ class EpisodeServices:
         def answer(request: Any, response: Any) -> Any:
             try:
                 value = work(request)
-            except (RefusedError, EpisodeError) as error:
+            except (RefusedError, EpisodeError, OSError) as error:
                 response.success, response.message = False, str(error)
                 return response
             response.success = True

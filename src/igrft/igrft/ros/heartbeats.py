@@ -46,6 +46,7 @@ class Heartbeats:
             self._watchdog.expect(topic, limit)
         self._lost: set[str] = set()
         self._subscribed: set[str] = set()
+        self._unreadable: set[str] = set()
         self._required = False
         period = min(self._limits.values()) / 4
         self._timer = node.create_timer(period, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -75,12 +76,24 @@ class Heartbeats:
         """Once somebody publishes a topic its type is known."""
         for topic in self._limits.keys() - self._subscribed:
             for info in self._node.get_publishers_info_by_topic(topic):
-                kind = _message(info.topic_type)
+                try:
+                    kind = _message(info.topic_type)
+                except (ImportError, AttributeError, ValueError):
+                    self._deplore(topic, info.topic_type)
+                    continue
                 # The bytes are enough: a heartbeat is not read.
                 beat = self._beat(topic)
                 self._node.create_subscription(kind, topic, beat, LISTEN, raw=True)
                 self._subscribed.add(topic)
                 break
+
+    def _deplore(self, topic: str, kind: str) -> None:
+        if topic not in self._unreadable:
+            self._unreadable.add(topic)
+            self._node.get_logger().error(
+                f"heartbeat '{topic}' cannot be heard: its type {kind} is not installed here; source its workspace and "
+                'start again. In an episode it counts as lost'
+            )
 
     def _beat(self, topic: str) -> Callable[[Any], None]:
         return lambda message: self._watchdog.beat(topic)

@@ -213,9 +213,10 @@ def console_port() -> ParameterValue:
 def console_pad() -> dict[str, ParameterValue]:
     """``console_pad`` and whether the graph that it drives runs in lock-step; a replay has neither."""
     speed = LaunchConfiguration('rtf', default='1')
+    waits = ["float('", speed, "') == 0.0 and ", simulated()]
     return {
         'pad': ParameterValue(LaunchConfiguration('console_pad', default='false'), value_type=bool),
-        'lockstep': ParameterValue(PythonExpression(["float('", speed, "') == 0.0"]), value_type=bool),
+        'lockstep': ParameterValue(PythonExpression(waits), value_type=bool),
     }
 
 

@@ -112,9 +112,13 @@ class MoveItMover:
     def step(self) -> Progress:
         if self._phase is _Phase.PAUSING:
             self._after_pausing()
-        elif self._phase is _Phase.MOVING and self._thread is not None and not self._thread.is_alive():
-            self._thread = None
-            self._resume()
+        elif self._phase is _Phase.MOVING and self._thread is not None:
+            if not self._thread.is_alive():
+                self._thread = None
+                self._resume()
+            elif self._stop.is_set():
+                # Said between the plan and its execution, the first word stopped nothing.
+                self._stop_execution()
         elif self._phase is _Phase.RESUMING:
             answer = self._pause.answer()
             if answer:
@@ -162,7 +166,10 @@ class MoveItMover:
         """Stops the trajectory; a plan that is still being made is not executed."""
         self._stop.set()
         if self._phase is _Phase.MOVING:
-            self._moveit.get_trajectory_execution_manager().stop_execution()
+            self._stop_execution()
+
+    def _stop_execution(self) -> None:
+        self._moveit.get_trajectory_execution_manager().stop_execution()
 
     def close(self) -> None:
         """The arm stands when the process is gone."""

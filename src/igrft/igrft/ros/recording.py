@@ -127,6 +127,16 @@ class ResetClient:
         self._asked += 1
         self.poll()
 
+    def forget(self) -> None:
+        """Nobody waits for the answer any more; the cell is not asked again."""
+        self._request = None
+
+    def destroy(self, node: Node) -> None:
+        """End the client."""
+        self.forget()
+        self._asked += 1
+        node.destroy_client(self._client)
+
     def poll(self) -> None:
         """Let time pass. An answer may get lost (see :mod:`.asking`): then the cell is reset once more."""
         if self._request is None or time.monotonic() < self._again:

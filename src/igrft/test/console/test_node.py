@@ -60,7 +60,7 @@ class Robot:
         self.episode = make(self.node, EpisodeStatus, 'episode/status', qos.LATCHED)
         self.loop = make(self.node, String, 'loop/status', qos.LATCHED)
         self.driver = make(self.node, Intervention, 'intervention', qos.LATCHED)
-        qos.create_subscription(self.node, Bool, 'e_stop', lambda m: self.stops.append(m.data), qos.LATCHED)
+        qos.create_subscription(self.node, Bool, 'console/e_stop', lambda m: self.stops.append(m.data), qos.LATCHED)
         qos.create_subscription(self.node, TeleopEvent, 'teleop/event', self.events.append, qos.EVENT)
         self.node.create_service(StartEpisode, 'episode/start', self._start)
         self.node.create_service(Trigger, 'episode/discard', self._discard)
@@ -204,7 +204,7 @@ def test_state_pictures_and_buttons_cross_the_graph(robot: Robot, console: Conso
     second.until(lambda: second.pictures, 'the second browser goes on')
 
     robot.until(
-        lambda: robot.node.count_publishers('e_stop') == 1 and robot.node.count_publishers('teleop/event') == 1,
+        lambda: robot.node.count_publishers('console/e_stop') == 1 and robot.node.count_publishers('teleop/event') == 1,
         'the console publishes',
     )
     status, answer = answer_of(robot, console, 'episode/start', {'kind': 'rollout', 'seed': 5})

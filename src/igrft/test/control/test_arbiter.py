@@ -19,7 +19,7 @@ EVENTS += ['help', 'well', 'dismiss']
 
 
 def arbiter(lockstep: bool = False, **options) -> Arbiter:
-    chunks = ChunkConfig(action_dim=7, replan_steps=4, prefetch=not lockstep)
+    chunks = ChunkConfig(action_dim=7, step_dt=0.1, replan_steps=4, prefetch=not lockstep)
     made = Arbiter(ArbiterConfig(chunks=chunks, lockstep=lockstep, **options))
     made.measured(np.float32([0.3]))
     return made

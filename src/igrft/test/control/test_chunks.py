@@ -19,7 +19,7 @@ def chunk(stamp: float, horizon: int = 8, base: float = 0.0, dim: int = 7) -> Ac
 
 
 def executor(**options) -> ChunkExecutor:
-    return ChunkExecutor(ChunkConfig(action_dim=7, **options))
+    return ChunkExecutor(ChunkConfig(action_dim=7, step_dt=DT, **options))
 
 
 @given(st.integers(0, 20), st.floats(0, 0.099), st.integers(1, 12))
@@ -61,6 +61,8 @@ def test_lock_step_boundaries_are_exact_for_thousands_of_ticks() -> None:
         (chunk(1.0, dim=6), '[horizon, 7]'),
         (ActionChunk(1.0, np.zeros((0, 7), np.float32), DT), '[horizon, 7]'),
         (ActionChunk(1.0, np.zeros((8, 7), np.float32), 0.0), 'lasts'),
+        (ActionChunk(1.0, np.zeros((8, 7), np.float32), 100.0), 'lasts 100 s, of this robot 0.1 s'),
+        (ActionChunk(1.0, np.zeros((8, 7), np.float32), float('nan')), 'lasts'),
         (chunk(9.0), 'future'),
         (chunk(0.1), 'run out'),
         (ActionChunk(float('nan'), np.zeros((8, 7), np.float32), DT), 'future'),
@@ -81,6 +83,19 @@ def test_a_drop_demands_a_fresh_observation() -> None:
     assert 'before the policy got control' in run.offer(chunk(1.1), 1.3)
     assert run.request(1.3)
     assert run.offer(chunk(1.3), 1.4) == ''
+
+
+@given(late=st.floats(0.0, 6.0), replan_steps=st.integers(1, 50), max_overrun=st.floats(0.0, 6.0))
+def test_a_long_chunk_does_not_go_on_for_ever_without_a_fresh_one(
+    late: float, replan_steps: int, max_overrun: float
+) -> None:
+    run = executor(replan_steps=replan_steps, max_overrun=max_overrun)
+    run.offer(chunk(1.0, horizon=50), 1.0)
+    allowed = min(replan_steps * DT + max_overrun, 50 * DT)
+    if abs(late - allowed) > 1e-3:
+        assert (run.step(1.0 + late) is None) == run.empty(1.0 + late) == (late > allowed)
+    if run.offer(chunk(1.0 + late, horizon=50, base=9.0), 1.0 + late) == '':
+        assert run.step(1.0 + late).action[0] == 9.0, 'a fresh one drives again'
 
 
 def test_an_older_chunk_does_not_replace_a_newer_one() -> None:

@@ -52,7 +52,8 @@ def test_a_missing_camera_is_named(name: str) -> None:
         open_source(name, FAST)
 
 
-def test_a_lost_camera_is_opened_again() -> None:
+@pytest.mark.parametrize('lost', [DeviceError('not yet'), PermissionError(13, 'not yours')])
+def test_a_lost_camera_is_opened_again(lost: Exception) -> None:
     opened = []
     frames: list[Frame] = []
     enough = threading.Event()
@@ -73,7 +74,7 @@ def test_a_lost_camera_is_opened_again() -> None:
     def opener() -> Flaky:
         opened.append('opened')
         if len(opened) == 3:
-            raise DeviceError('not yet')
+            raise lost
         return Flaky()
 
     def on_frame(frame: Frame) -> None:
@@ -94,6 +95,32 @@ def test_a_lost_camera_is_opened_again() -> None:
     assert (frames[0].image == (0, 0, 255)).all(), 'BGR became RGB'
     assert camera.refused == Flaky.refused
     assert camera.losses >= 2
+
+
+def test_a_camera_that_does_not_answer_does_not_hold_up_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('igrft.devices.camera.STOP_TIMEOUT', 0.01)
+    reading, answers = threading.Event(), threading.Event()
+    frames: list[Frame] = []
+
+    class Stuck:
+        refused = ()
+
+        def read(self):
+            reading.set()
+            assert answers.wait(PATIENCE)
+            return Shot(BLUE, 0.0)
+
+        def close(self) -> None:
+            pass
+
+    camera = Camera(Stuck, (2, 2), lambda age: age, frames.append)
+    camera.start()
+    assert reading.wait(PATIENCE)
+    with pytest.raises(DeviceError, match='has not answered'):
+        camera.stop()
+    answers.set()
+    camera.stop()
+    assert frames == [], 'nothing is handed over after the stop'
 
 
 class FakeCapture:

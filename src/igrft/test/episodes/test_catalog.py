@@ -54,6 +54,9 @@ def test_find_by_path_and_by_the_end_of_the_id(three: list[Path], tmp_path: Path
     assert find(tmp_path, three[1].name[-8:]) == three[1]
     with pytest.raises(EpisodeError, match='0 episodes'):
         find(tmp_path, 'ZZZZZZZZ')
+    for pattern in ('**', '*', '?', '[A-Z]'):
+        with pytest.raises(EpisodeError, match='0 episodes'):
+            find(tmp_path, pattern)
 
 
 def test_relabel(three: list[Path]) -> None:

@@ -89,6 +89,24 @@ def test_a_timeout_ends_it_after_the_same_steps_whatever_comes_later(graph: Grap
     assert read_meta(Path(result.path)).labelled_by == 'timeout'
 
 
+@pytest.mark.parametrize('duration', [float('inf'), float('nan'), -1.0])
+def test_a_duration_that_is_none_is_refused_at_once(graph: Graph, duration: float) -> None:
+    with pytest.raises(RefusedError, match='max_duration'):
+        graph.start(max_duration=duration)
+    assert graph.state is State.IDLE and graph.resets == []
+
+
+def test_a_signal_after_the_label_keeps_the_label(graph: Graph) -> None:
+    graph.record(steps=4)
+    graph.manager.stop(graph.cell.stamp(5), 'success', 'operator', graph.clock, graph.node_time)
+    assert graph.state is State.FINALISING, 'the last messages have not come'
+    graph.manager.interrupt('the node was stopped', graph.clock, graph.node_time)
+    assert graph.manager.wait(20)
+    result = graph.end()
+    assert (result.outcome, result.saved) == ('success', True)
+    assert read_meta(Path(result.path)).labelled_by == 'operator'
+
+
 @pytest.mark.parametrize('event', ['success', 'failure', 'discard'])
 def test_the_operators_buttons_end_it(graph: Graph, event: str) -> None:
     graph.record(steps=4)

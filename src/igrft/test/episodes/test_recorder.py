@@ -104,6 +104,26 @@ def test_a_full_disk_ends_the_episode_with_its_name(
     assert [path.name[0] for path in (tmp_path / task.name).iterdir()] == ['.']
 
 
+@pytest.mark.parametrize('method', ['finish', 'abort', 'discard'])
+def test_whatever_fails_at_the_end_the_caller_is_answered(
+    tmp_path: Path, robot: RobotConfig, task: TaskConfig, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.EDQUOT, 'Disk quota exceeded')
+
+    monkeypatch.setattr(EpisodeWriter, 'finish', fail)
+    monkeypatch.setattr(EpisodeWriter, method, fail)
+    recording = Recording(tmp_path, robot, task, Script(steps=3))
+    recording.feed()
+    if method == 'discard':
+        recording.recorder.discard(recording.meta, 'unwanted', recording.deliver)
+        result = recording.wait()
+    else:
+        result = recording.finish()
+    assert result.path is None and 'Disk quota exceeded' in result.problem
+    assert ('nor could it be closed' in result.problem) == (method == 'abort')
+
+
 def test_a_queue_that_is_full_drops_and_counts(tmp_path: Path, robot: RobotConfig, task: TaskConfig) -> None:
     recording = Recording(tmp_path, robot, task, Script(steps=16), limit=8_000)
     recording.feed()

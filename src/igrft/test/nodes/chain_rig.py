@@ -138,6 +138,7 @@ class Rig(Player):
             ('policy/action_chunk', ActionChunk, qos.COMMAND),
             ('teleop/command', Teleop, qos.COMMAND),
             ('e_stop', Bool, qos.LATCHED),
+            ('console/e_stop', Bool, qos.LATCHED),
         )
         super().__init__(context, heard, said)
         self.reset = self.node.create_client(Trigger, 'safety_node/e_stop_reset')

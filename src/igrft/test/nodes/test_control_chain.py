@@ -62,6 +62,10 @@ def test_faults_in_real_time(rig_of) -> None:
     rig.until(lambda: rig.state() == SafetyStatus.STATE_E_STOP and rig.stands(), 'emergency stop')
     rig.until(lambda: rig.mode() == Intervention.MODE_HOLD, 'the arbiter holds')
     assert not call(rig).success
+    # The page stops, too, and takes that back: the button is pressed all the same.
+    for pressed in (True, False):
+        rig.publish('console/e_stop', Bool(data=pressed))
+    assert 'still asserted' in call(rig).message
     rig.publish('e_stop', Bool(data=False))
     rig.until(lambda: call(rig).success, 'reset')
     rig.until(lambda: rig.mode() == Intervention.MODE_PAUSED, 'paused after a reset')
@@ -174,4 +178,14 @@ def test_lockstep_answers_every_tick_once_whatever_the_order(rig_of) -> None:
     rig.clear()
     rig.sense(stamp_of(5))
     rig.until(lambda: answered(5), 'the answer again', lambda: rig.sense(stamp_of(5)))
-    assert not rig.received['executed_action']
+    # What is executed is told after it is sent: a second time would be heard before the next tick's.
+    teleop = Teleop(device='test', connected=True, engaged=True, action=array('f', [-0.1, 0, 0, 0, 0, 0, 1]))
+    teleop.header.stamp = stamp_of(6)
+
+    def say_on() -> None:
+        rig.publish('teleop/command', teleop)
+        rig.sense(stamp_of(6))
+
+    say_on()
+    rig.until(lambda: rig.received['executed_action'], 'the next tick', say_on)
+    assert [m.header.stamp for m in rig.received['executed_action']] == [stamp_of(6)]

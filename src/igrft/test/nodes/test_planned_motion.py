@@ -79,6 +79,17 @@ class Rig:
     def goal(self, first: float):  # type: ignore[no-untyped-def]
         return self.wait(self.move.send_goal_async(MoveTo.Goal(positions=[first, *HOME[1:]])), 'an answer to the goal')
 
+    def begun(self, first: float):  # type: ignore[no-untyped-def]
+        """A goal that is accepted as soon as it is heard that nobody drives any more."""
+        found = []
+
+        def accepted() -> bool:
+            found.append(self.goal(first))
+            return bool(found[-1].accepted)
+
+        self.until(accepted, 'an accepted goal')
+        return found[-1]
+
     def result(self, handle):  # type: ignore[no-untyped-def]
         return self.wait(handle.get_result_async(), 'the result')
 
@@ -136,7 +147,7 @@ def test_without_servos_pause_nothing_moves(rig: Rig) -> None:
 
 
 def test_a_takeover_stops_the_motion(rig: Rig) -> None:
-    handle = rig.goal(-1.0)
+    handle = rig.begun(-1.0)
     rig.until(lambda: 'execute' in rig.asked(), 'the motion')
     rig.mode.publish(Intervention(mode=Intervention.MODE_CORRECTING, reason='device'))
     answer = rig.result(handle)
@@ -145,8 +156,16 @@ def test_a_takeover_stops_the_motion(rig: Rig) -> None:
     assert not rig.goal(0.5).accepted, 'somebody drives'
 
 
+def test_a_stop_between_the_plan_and_its_execution_stops_the_motion(rig: Rig) -> None:
+    handle = rig.begun(-2.0)
+    rig.until(lambda: 'execute' in rig.asked(), 'the plan')
+    rig.mode.publish(Intervention(mode=Intervention.MODE_CORRECTING, reason='device'))
+    assert rig.result(handle).status == GoalStatus.STATUS_ABORTED
+    rig.until(lambda: rig.asked().count('stop') > 1 and rig.pauses == [True, False], 'a second stop, and Servo goes on')
+
+
 def test_an_emergency_stop_stops_the_motion(rig: Rig) -> None:
-    handle = rig.goal(-1.0)
+    handle = rig.begun(-1.0)
     rig.until(lambda: 'execute' in rig.asked(), 'the motion')
     rig.safety.publish(SafetyStatus(state=SafetyStatus.STATE_E_STOP, text='emergency stop: button'))
     answer = rig.result(handle)

@@ -140,6 +140,27 @@ def test_a_bad_observation_is_told_and_the_server_lives(agent: Agent, observatio
         bench.server.close()
 
 
+def test_whatever_an_agent_raises_the_server_lives(agent: Agent, observation: Observation) -> None:
+    class Full(Agent):
+        def act(self, observations, *arguments):
+            if observations[0].stamp:
+                raise RuntimeError('CUDA out of memory')
+            return super().act(observations, *arguments)
+
+    full = Full(agent.policy, agent.critic, agent.temperature, 'full')
+    bench = Bench({'first': agent, 'full': full})
+    try:
+        assert bench.load('full').id == 'full'
+        bench.server.submit(replace(observation, stamp=1.0))
+        assert bench.errors.get(timeout=WAIT) == 'RuntimeError: CUDA out of memory'
+        assert bench.chunk(replace(observation, stamp=0.0)).checkpoint == 'full'
+        bench.agents['broken'] = None
+        assert 'AttributeError' in bench.load('broken').problem and bench.server.checkpoint == 'full'
+        assert bench.load('first').id == 'first'
+    finally:
+        bench.server.close()
+
+
 def test_actions_that_are_not_finite_are_never_given(agent: Agent, observation: Observation) -> None:
     agent.policy.normalisation.action_mean.fill_(float('nan'))
     bench = Bench({'first': agent})

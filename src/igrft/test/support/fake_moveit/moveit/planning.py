@@ -91,13 +91,16 @@ class MoveItPy:
         return self._execution
 
     def execute(self, robot_trajectory: RobotState, controllers: list[str]) -> _Status:
-        _note('execute')
         first = robot_trajectory.positions[0]
         self._execution.stopped.clear()
+        _note('execute')
+        if first == -2.0:  # a stop that comes before the controller has begun stops nothing
+            self._execution.stopped.wait()
+            self._execution.stopped.clear()
         if first > 1.0:
             return _Status('ABORTED')
-        # A goal of exactly -1 is on its way until it is stopped.
-        stopped = self._execution.stopped.wait(None if first == -1.0 else 0.05)
+        # A goal of exactly -1 or -2 is on its way until it is stopped.
+        stopped = self._execution.stopped.wait(None if first in (-1.0, -2.0) else 0.05)
         return _Status('PREEMPTED' if stopped else 'SUCCEEDED')
 
     def shutdown(self) -> None:

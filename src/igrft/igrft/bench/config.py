@@ -168,7 +168,9 @@ def _policy(name: str, overrides: tuple[str, ...], robot: str) -> dict[str, Any]
 
 
 def constants(profile: ProfileConfig, method: MethodConfig, task: str) -> dict[str, Any]:
-    """What a method's result on a task depends on, as plain data: of the training, of the reward, and the policy."""
+    """What a method's result on a task depends on, as plain data: of the training, of the reward, the policy, the task
+    and the robot, and of a method that it follows. Not the code.
+    """
     training = as_dict(
         named('training', profile.training, TrainingConfig, (*profile.training_overrides, *method.training))
     )
@@ -177,8 +179,18 @@ def constants(profile: ProfileConfig, method: MethodConfig, task: str) -> dict[s
     if not method.sft_extra:
         training = {name: value for name, value in training.items() if not unused.get(name)}
     reward = as_dict(named('reward', profile.reward, HybridConfig, method.reward))
-    policy = _policy(profile.policy, profile.policy_overrides, named('tasks', task, TaskConfig).robot)
-    plain: dict[str, Any] = json.loads(json.dumps({'training': training, 'reward': reward, 'policy': policy}))
+    cell = named('tasks', task, TaskConfig)
+    found = {
+        'training': training,
+        'reward': reward,
+        'policy': _policy(profile.policy, profile.policy_overrides, cell.robot),
+        'task': as_dict(cell),
+        'robot': as_dict(named('robots', cell.robot, RobotConfig)),
+    }
+    other = method.joint or method.sft_extra
+    if other:
+        found['other method'] = as_dict(named('methods', other, MethodConfig))
+    plain: dict[str, Any] = json.loads(json.dumps(found))
     return plain
 
 

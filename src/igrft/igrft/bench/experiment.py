@@ -59,7 +59,6 @@ class Experiment:
         torch.set_num_threads(self.training.threads)
         encoder = registry.create(profile.policy, overrides=profile.policy_overrides, **robot_spec(self.robot)).eval()
         self.constants = constants(profile, self.method, job.task)
-        self.frozen: str = self.constants['policy']['frozen']
         self.pool = Rollouts(job.task, self.robot, encoder, profile.cells, self.reward.interaction)
         self.trials = Trials(job, profile, self.pool)
         self.tally = Tally()
@@ -94,9 +93,9 @@ class Experiment:
 
     def _episodes(self, kind: Kind, seeds: Sequence[int], agent: Agent | None = None) -> list[Record]:
         """Recorded episodes, read where they exist."""
-        folder = self.job.root / 'episodes' / recorded_by(agent, self.profile, self.reward, self.frozen)
+        folder = self.job.root / 'episodes' / recorded_by(agent, self.profile, self.reward, self.constants)
         paths = {seed: folder / f'{kind.value}-{seed}.npz' for seed in seeds}
-        with self._timed(kind.value), locked(folder / f'.{kind.value}.lock'):
+        with locked(folder / f'.{kind.value}.lock'), self._timed(kind.value):
             missing = [seed for seed, path in paths.items() if not path.is_file()]
             if missing:
                 plan = Plan(
@@ -243,9 +242,9 @@ class Experiment:
         )
         kept = {record.episode.info.id: record.features for record in data if record.features is not None}
         episodes = [records.rewarded(r, self.reward, self.method.sparse_reward) for r in data]
-        begin = time.monotonic()
         name = checkpoint_id(request, training.config, episodes)
-        with self._timed(timed_as or stage), locked(root / 'locks' / name):
+        with locked(root / 'locks' / name), self._timed(timed_as or stage):
+            begin = time.monotonic()
             run = StageRun(request, training.config, features=lambda policy, episode: kept[episode.info.id])
             result = run.run(episodes)
         spent = time.monotonic() - begin

@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     folder = arguments.report or out / 'report'
 
     def tell() -> None:
-        report.write(jobs, folder, about)
+        report.write(jobs, folder, profile, about)
 
     try:
         refused = report.restore(jobs, folder, profile)

@@ -13,7 +13,18 @@ from typing import Any
 from igrft.bench.config import Job, MethodConfig, ProfileConfig, constants
 from igrft.bench.figures import Point, curves
 from igrft.bench.runner import write_json
-from igrft.bench.tables import Cells, Row, efficiency_table, points_of, subtask_table, table, time_table, titles
+from igrft.bench.tables import (
+    Cells,
+    Row,
+    chosen_table,
+    efficiency_table,
+    in_order,
+    points_of,
+    subtask_table,
+    table,
+    time_table,
+    titles,
+)
 from igrft.config import ConfigError, named, parse
 
 INTERNAL = ('outcomes', 'subtasks')
@@ -35,15 +46,38 @@ def restore(jobs: Sequence[Job], folder: Path, profile: ProfileConfig) -> list[s
         cell = json.loads(job.result.read_text(encoding='utf-8')) if ran else known.get(job.name)
         if cell is None:
             continue
-        method = named('methods', job.method, MethodConfig)
-        used = constants(profile, method, job.task)
-        if not same_settings(cell, profile, method) or cell.get('constants', used) != used:
+        if not current(job, cell, profile):
             refused.append(f'{job.name} in {job.result if ran else path} was made with another configuration')
             if ran:
                 job.result.rename(job.result.with_suffix('.other'))
         elif not ran:
             write_json(job.result, cell)
     return refused
+
+
+def current(job: Job, cell: dict[str, Any], profile: ProfileConfig) -> bool:
+    """Whether a cell was made with today's configuration. What a cell made before did not note does not count."""
+    method = named('methods', job.method, MethodConfig)
+    used = constants(profile, method, job.task)
+    noted: dict[str, Any] = cell.get('constants', {})
+    return same_settings(cell, profile, method) and noted == {key: used.get(key) for key in noted}
+
+
+def earlier(jobs: Sequence[Job], folder: Path, profile: ProfileConfig) -> list[tuple[Job, dict[str, Any]]]:
+    """Cells of the report that this run is not about and that were made with the same configuration: they stay."""
+    path = folder / 'details.json'
+    known = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+    selected = {job.name for job in jobs}
+    found = []
+    for name, cell in known.items():
+        row = cell['rows'][0]
+        job = Job(row['task'], row['method'], row['seed'], jobs[0].out)
+        try:
+            if name not in selected and current(job, cell, profile):
+                found.append((job, cell))
+        except ConfigError:  # a task or method that is no more
+            continue
+    return found
 
 
 def same_settings(cell: dict[str, Any], profile: ProfileConfig, method: MethodConfig) -> bool:
@@ -58,23 +92,27 @@ def same_settings(cell: dict[str, Any], profile: ProfileConfig, method: MethodCo
     return (same_cells, made[1]) == (profile, method)
 
 
-def write(jobs: Sequence[Job], folder: Path, about: dict[str, Any]) -> None:
-    """Write everything that the finished cells allow.
+def write(jobs: Sequence[Job], folder: Path, profile: ProfileConfig, about: dict[str, Any]) -> None:
+    """Write everything that the finished cells allow, those that the report has of other methods, tasks and seeds
+    included.
 
     Args:
         jobs: of the run.
         folder: where the report goes.
+        profile: of the run.
         about: command, profile and the like, for the head of the table.
     """
-    cells = [(job, json.loads(job.result.read_text(encoding='utf-8'))) for job in jobs if job.result.is_file()]
-    if not cells:
+    finished = [(job, json.loads(job.result.read_text(encoding='utf-8'))) for job in jobs if job.result.is_file()]
+    if not finished:
         return
+    others = earlier(jobs, folder, profile)
+    cells = sorted([*finished, *others], key=lambda cell: in_order(cell[0]))
     rows: list[Row] = [row for _, cell in cells for row in cell['rows']]
     write_json(folder / 'results.json', [{k: v for k, v in row.items() if k not in INTERNAL} for row in rows])
     write_json(folder / 'details.json', {job.name: cell for job, cell in cells})
     films = sorted(name for _, cell in cells for name in cell['films'])
     for name in films:
-        source = cells[0][0].out / 'films' / name
+        source = finished[0][0].out / 'films' / name
         target = folder / 'films' / name
         if source.is_file():  # a restored cell's film lies in the report already
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +120,8 @@ def write(jobs: Sequence[Job], folder: Path, about: dict[str, Any]) -> None:
     efficiency(cells, folder / 'data_efficiency.png')
     hours = sum(cell['seconds']['all'] for _, cell in cells) / 3600
     head = about | {
-        'finished cells': f'{len(cells)} of {len(jobs)}',
+        'finished cells': f'{len(finished)} of {len(jobs)}'
+        + (f', and {len(others)} of other commands' if others else ''),
         'process hours': f'{hours:.2f}',
         'commits': ', '.join(sorted({row['commit'] for row in rows})),
     }
@@ -95,6 +134,7 @@ def write(jobs: Sequence[Job], folder: Path, about: dict[str, Any]) -> None:
     text += efficiency_table(cells)
     if any(cell['curve'] for _, cell in cells):
         text += ['![data efficiency](data_efficiency.png)', '']
+    text += chosen_table(cells)
     text += time_table(cells)
     text += [f'![{name}](films/{name})\n' for name in films]
     (folder / 'results.md').write_text('\n'.join(text) + '\n', encoding='utf-8')

@@ -28,8 +28,20 @@ PARTS = {
     'evaluation': 'evaluation',
 }
 """What a cell's time is spent on."""
+ORDER = (
+    'sft', 'awr', 'filtered_bc', 'awr_hil', 'hg_dagger', 'ig_rft', 'no_interaction', 'no_trajectory', 'no_subtask',
+    'no_detour', 'ig_rft_continued', 'hil_control', 'sft_steps', 'offline_ig_rft', 'no_anchor',
+    'sft_joint', 'ig_rft_joint',
+)  # fmt: skip
+"""How methods follow each other in a table: baselines, the full system, ablations, controls."""
 REFERENCE = 'ig_rft'
 """The method that the others are compared with."""
+
+
+def in_order(job: Job) -> tuple[int, str, str, int]:
+    """What cells are sorted by."""
+    place = ORDER.index(job.method) if job.method in ORDER else len(ORDER)
+    return place, job.method, job.task, job.seed
 
 
 def pooled(rows: Iterable[Row]) -> tuple[Proportion, float]:
@@ -90,7 +102,11 @@ def table(rows: Sequence[Row], split: str) -> list[str]:
     head = ['method', *tasks, 'all tasks', 'less than IG-RFT by', 'progress', 'n']
     head += ['demonstrations', 'rollouts', 'interventions', 'paper']
     lines = [f'## {names.get(split, split)}', '']
-    lines += ['Success in %, with its 95 % Wilson interval; differences are paired, episode by episode.', '']
+    lines += [
+        'Success in %, with its 95 % Wilson interval; differences are paired, episode by episode. Both intervals are',
+        'of the episodes: another training of the same method differs on top of that.',
+        '',
+    ]
     reference = [row for row in rows if row['method'] == REFERENCE]
     lines += ['| ' + ' | '.join(head) + ' |', '|---' * len(head) + '|']
     for method, title in titles((row['method'], row['task']) for row in rows).items():
@@ -144,6 +160,21 @@ def efficiency_table(cells: Cells) -> list[str]:
     for method, points in methods.items():
         by = {stage: f'{percent(success)} ({at:.0f})' for stage, at, success in points}
         lines.append(f'| {names[method]} | ' + ' | '.join(by.get(stage, '') for stage in stages) + ' |')
+    return [*lines, '']
+
+
+def chosen_table(cells: Cells) -> list[str]:
+    """What the sweep chose."""
+    chosen = [(job, cell['chosen']) for job, cell in cells if cell.get('chosen')]
+    if not chosen:
+        return []
+    lines = ['## What the sweep chose', '', 'Gradient steps of the last training; what the flow starts from.', '']
+    lines += ['| method | task | seed | steps | temperature |', '|---|---|---|---|---|']
+    for job, choice in chosen:
+        served = choice['temperature']
+        noise = '𝒯(s)' if served is None else f'{served:g}'
+        title = named('methods', job.method, MethodConfig).title
+        lines.append(f'| {title} | {job.task} | {job.seed} | {choice["steps"]} | {noise} |')
     return [*lines, '']
 
 

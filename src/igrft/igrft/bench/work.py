@@ -6,7 +6,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -71,14 +71,15 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def recorded_by(agent: Agent | None, profile: ProfileConfig, reward: HybridConfig, frozen: str) -> str:
+def recorded_by(agent: Agent | None, profile: ProfileConfig, reward: HybridConfig, used: Mapping[str, Any]) -> str:
     """The folder of the episodes that an agent, or the operator alone, records: other ones wherever anything is
     different that they depend on. What one explores with matters once there is a critic.
 
     Args:
-        frozen: digest of the trunk whose features are recorded.
+        used: :func:`igrft.bench.config.constants`, of which the task, the robot and the trunk count.
     """
     explores = as_dict(agent.temperature) if agent and agent.critic else None
-    content = [profile.replan_steps, dict(profile.habits), as_dict(reward.interaction), frozen, explores]
+    cell = used['policy']['frozen'], used['task'], used['robot']
+    content = [profile.replan_steps, dict(profile.habits), as_dict(reward.interaction), *cell, explores]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
     return f'{agent.checkpoint if agent else "operator"}-{digest}'

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from igrft.config import RobotConfig, as_dict, named
 from igrft.episodes.labels import Labels, label, load_labels, save_labels
 from igrft.episodes.reader import RawEpisode, read_episode
-from igrft.episodes.schema import EpisodeMeta, read_meta
+from igrft.episodes.schema import EpisodeError, EpisodeMeta, read_meta
 from igrft.episodes.store import key_of, load_arrays, save_arrays
 from igrft.reward.hybrid import HybridConfig
 from igrft.types import DecodedEpisode, UInt8
@@ -84,7 +84,10 @@ def load_episode(
         save_arrays(folder, decode(raw, decoding), {'episode': meta.id, 'decoding': as_dict(decoding)})
         arrays = load_arrays(folder, mapped=True) or decode(raw, decoding)
     if labels is None:
-        labels = label(raw or read_episode(directory, robot), labelling)
+        try:
+            labels = label(raw or read_episode(directory, robot), labelling)
+        except ValueError as error:  # pictures and masks that do not fit each other
+            raise EpisodeError(f'{directory}: cannot be labelled: {error}') from error
         save_labels(beside, labels, meta, labelling)
     return _assemble(meta, arrays, labels)
 

@@ -152,6 +152,8 @@ class TrainerNode(Lifecycle):
     def _finish(self, handle: Any, event: Mapping[str, Any], seconds: float) -> Any:
         result = TrainStage.Result(duration=seconds, loss=self._state.loss)
         if event['event'] == 'done':
+            if event['excluded']:
+                self.get_logger().warning(f'{len(event["excluded"])} episodes were left out:')
             for episode, reason in event['excluded'].items():
                 self.get_logger().warning(f'episode {episode} was left out: {reason}')
             result.success, result.checkpoint = True, event['checkpoint']

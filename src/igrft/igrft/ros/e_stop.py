@@ -57,7 +57,7 @@ class EmergencyStop:
         # a volatile subscription does not hear what was latched before it came.
         for topic in TOPICS:
             for profile in (qos.LATCHED, qos.EVENT):
-                qos.create_subscription(node, Bool, topic, lambda m, topic=topic: self._set(topic, m.data), profile)
+                qos.create_subscription(node, Bool, topic, self._hear(topic), profile)
         qos.create_subscription(node, TeleopEvent, 'teleop/event', self._on_event, qos.EVENT)
         qos.create_subscription(node, Teleop, 'teleop/command', self._on_teleop, qos.COMMAND, raw=True)
         node.create_service(Trigger, '~/e_stop', self._on_stop_service)
@@ -68,6 +68,9 @@ class EmergencyStop:
         """An episode records (or no longer does): heartbeats that never came are missed from now on, too."""
         if self._heartbeats is not None:
             self._heartbeats.required = recording
+
+    def _hear(self, topic: str) -> Callable[[Bool], None]:
+        return lambda message: self._set(topic, message.data)
 
     def _on_event(self, message: TeleopEvent) -> None:
         if message.event == 'e_stop':

@@ -10,11 +10,13 @@ unpickled.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,16 +162,40 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 def default_parent(root: Path, stage: str, task: str) -> str:
     """The newest checkpoint that a stage goes on from: of an earlier stage, or of hil itself, and of the same task or
-    of several; '' if there is none.
+    of several; '' if there is none. Who trains SFT again goes on from that, not from the rounds before.
     """
     order = ('sft', 'offline_rl', 'hil')
     earlier = order[: order.index(stage) + (stage == 'hil')]
-    found = [
-        (order.index(manifest['stage']), manifest['saved'], str(manifest['id']))
-        for manifest in manifests(root)
-        if manifest.get('stage') in earlier and manifest.get('task', '') in (task, '')
-    ]
-    return str(root / 'checkpoints' / max(found)[2]) if found else ''
+    for manifest in manifests(root):
+        if manifest.get('stage') in earlier and manifest.get('task', '') in (task, ''):
+            return str(root / 'checkpoints' / str(manifest['id']))
+    return ''
+
+
+@contextmanager
+def alone(root: Path, name: str) -> Iterator[None]:
+    """While this process makes the checkpoint ``name`` no other one does.
+
+    Raises:
+        CheckpointError: another one does.
+    """
+    path = root / 'checkpoints' / f'.{name}.lock'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('a') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            owned = path.is_file() and os.path.samestat(os.fstat(file.fileno()), path.stat())
+        except BlockingIOError:
+            owned = False
+        if not owned:  # or it has just ended, and taken its lock away
+            raise CheckpointError(
+                f'another process trains {name} in {root} now; ask again when it is done (the same request then gives '
+                'its checkpoint), or use another episodes_dir'
+            )
+        try:
+            yield
+        finally:
+            path.unlink()
 
 
 def load(path: Path | str, expect: Mapping[str, Any] | None = None) -> Checkpoint:

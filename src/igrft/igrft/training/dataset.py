@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,6 +105,7 @@ class Dataset:
         task: str = '',
         marks: StepWeightConfig = StepWeightConfig(),
         features: FeatureSource | None = None,
+        unreadable: Mapping[str, str] | None = None,
     ) -> Dataset:
         """Check and concatenate episodes.
 
@@ -114,13 +115,14 @@ class Dataset:
             task: the only task to take, '' for all.
             marks: what is nothing to imitate.
             features: how to compute an episode's features.
+            unreadable: name to reason of episodes that could not even be read.
 
         Raises:
             DataError: no episode is usable.
         """
         spec = policy.spec
         kept: list[DecodedEpisode] = []
-        reasons: dict[str, str] = {}
+        reasons = dict(unreadable or {})
         for episode in sorted(episodes, key=lambda e: e.info.id):
             reason = defect(episode, spec, task)
             if reason:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 
 class DivergenceError(RuntimeError):
-    """The loss or the gradient is no longer finite."""
+    """The loss, the gradient, the critic's values or the weights are no longer what they can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,9 @@ class Learner:
         result.loss.backward()
         norm = nn.utils.clip_grad_norm_(self._parameters, self.settings.gradient_clip)
         if not (bool(result.loss.isfinite()) and bool(norm.isfinite())):
-            raise DivergenceError(f'step {self.step}: loss {result.loss.item():g}, gradient norm {norm.item():g}')
+            raise DivergenceError(
+                f'step {self.step}: loss {result.loss.item():g}, gradient norm {norm.item():g}; lower the learning rate'
+            )
         rate = learning_rate(self.step, self.settings)
         for group in self._optimiser.param_groups:
             group['lr'] = rate

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,7 +30,7 @@ from igrft.training.metrics import Curves
 from igrft.training.objectives import CriticObjective, PolicyObjective
 from igrft.training.request import StageRequest, checkpoint_id
 from igrft.training.state import TrainingState
-from igrft.training.values import dataset_advantages, predict, unseen_by
+from igrft.training.values import check_values, dataset_advantages, predict, unseen_by
 from igrft.types import DecodedEpisode
 
 
@@ -90,11 +90,12 @@ class StageRun:
         self._begin = time.monotonic()
         self._done_before = self._total = 0
 
-    def run(self, episodes: Iterable[DecodedEpisode]) -> Checkpoint:
+    def run(self, episodes: Iterable[DecodedEpisode], unreadable: Mapping[str, str] | None = None) -> Checkpoint:
         """Train and save.
 
         Args:
             episodes: everything recorded so far; what the stage cannot use is left out by name.
+            unreadable: name to reason of what could not even be read, to be told with it.
 
         Returns:
             The saved checkpoint. Where the very same training was finished before, that one.
@@ -102,18 +103,23 @@ class StageRun:
         Raises:
             Stopped: ``stop`` said so; the state is saved.
             DataError, SamplerError: nothing to train on.
-            CheckpointError: the parent is missing or does not fit.
-            DivergenceError: the loss is no longer finite; the parent stays as it was.
+            CheckpointError: the parent is missing or does not fit, or another process does the very same training.
+            DivergenceError: the loss, the values or the weights are no longer finite, or the values are beyond any
+                return; the parent stays as it was.
         """
         episodes = list(episodes)
         name = checkpoint_id(self.request, self.config, episodes)
-        finished = self.request.root / 'checkpoints' / name
-        if finished.is_dir():
-            return checkpoints.load(finished, self.request.spec)
+        with checkpoints.alone(self.request.root, name):
+            finished = self.request.root / 'checkpoints' / name
+            if finished.is_dir():
+                return checkpoints.load(finished, self.request.spec)
+            return self._train(name, episodes, unreadable or {})
+
+    def _train(self, name: str, episodes: Sequence[DecodedEpisode], unreadable: Mapping[str, str]) -> Checkpoint:
         torch.set_num_threads(self.config.threads)
         parent = self._parent()
         policy = self._first_policy(parent).to(device_named(self.config.device))
-        dataset = Dataset.build(episodes, policy, self.request.task, self.stage.weights, self._features)
+        dataset = Dataset.build(episodes, policy, self.request.task, self.stage.weights, self._features, unreadable)
         if parent is None:
             self._fit(policy, dataset)
         state = TrainingState(self.request.root / 'checkpoints' / f'.{name}.state', policy.device)
@@ -228,6 +234,7 @@ class StageRun:
         if critic is not None:
             states = CriticObjective.states(policy, dataset, self.config.batch)
             values = predict(critic, states, unseen_by(dataset, len(critic.values)))
+            check_values(values, dataset, self.config)
             advantage = dataset_advantages(dataset, values, self.config)
         marks = (dataset.source, dataset.demonstration, dataset.left_out)
         weights = step_weights(advantage, *marks, weighing(self.stage), dataset.succeeded())

@@ -14,7 +14,11 @@ from igrft.method.advantage import advantages, lambda_returns
 from igrft.method.critic import Critic
 from igrft.training.config import TrainingConfig
 from igrft.training.dataset import Dataset
+from igrft.training.learner import DivergenceError
 from igrft.types import Outcome, Source
+
+BEYOND = 10.0
+"""Times what an episode can earn, from which on a value means that the critic diverged."""
 
 
 def segments(dataset: Dataset) -> Iterator[tuple[slice, bool, bool]]:
@@ -76,6 +80,23 @@ def dataset_advantages(dataset: Dataset, values: np.ndarray, config: TrainingCon
         rewards = _rewards(dataset, rows, takeover, config)
         result[rows] = advantages(rewards, values[rows], config.gamma, config.lam, config.advantage_horizon, terminal)
     return torch.from_numpy(result).float()
+
+
+def check_values(values: np.ndarray, dataset: Dataset, config: TrainingConfig) -> None:
+    """Refuse a critic that has run away before it weighs a policy's steps.
+
+    Raises:
+        DivergenceError: V is not finite, or |V| is more than :data:`BEYOND` times what an episode can earn.
+    """
+    if not np.isfinite(values).all():
+        raise DivergenceError('the critic: its values are not finite; lower critic_learning_rate')
+    earned = max(float(rewards.abs().sum()) for rewards in dataset.rewards.split(dataset.lengths))
+    most, found = max(earned + config.takeover_penalty, 1.0), float(np.abs(values).max())
+    if found > BEYOND * most:
+        raise DivergenceError(
+            f'the critic: it values a state {found:.3g} where an episode earns {most:.3g} at most; lower '
+            'critic_learning_rate, or let it learn longer'
+        )
 
 
 def _rewards(dataset: Dataset, rows: slice, takeover: bool, config: TrainingConfig) -> np.ndarray:

@@ -102,7 +102,7 @@ def run_job(job: Job, output: Output, stop: threading.Event) -> int:
         episodes, unreadable = load_episodes(request.root, job.task, robot, image_size(request), labelling, stop.is_set)
         if stop.is_set():
             raise Stopped('stopped while the episodes were read')
-        result = run.run(episodes)
+        result = run.run(episodes, unreadable)
     except Stopped as stopped:
         output.write('stopped', message=str(stopped))
         return 0
@@ -116,7 +116,7 @@ def run_job(job: Job, output: Output, stop: threading.Event) -> int:
         stage=result.stage,
         policy=result.policy.name,
         step=result.step,
-        excluded={**unreadable, **result.about.get('excluded', {})},
+        excluded=result.about.get('excluded', {}),
     )
     return 0
 

@@ -48,7 +48,7 @@ def test_every_cell_gives_its_rows_and_the_report(smoke: Path) -> None:
     assert sft['rollouts'] == sft['interventions'] == 0
     assert full['rollouts'] == 1 and full['demos'] > 0 and full['train_s'] > 0
     text = (smoke / 'report/results.md').read_text()
-    assert all(part in text for part in ('| IG-RFT |', '| SFT |', 'data_efficiency.png', '## Minutes of a cell'))
+    assert all(part in text for part in ('| IG-RFT |', '| SFT |', 'data_efficiency.png', '## What the sweep chose'))
     assert (smoke / 'report/data_efficiency.png').stat().st_size > 5000
     films = list((smoke / 'report/films').iterdir())
     assert films and all(film.name in text for film in films)
@@ -115,6 +115,39 @@ def test_a_cell_made_with_another_configuration_is_not_taken(smoke: Path, tmp_pa
     assert not any(job.result.is_file() for job in jobs)
 
 
+def test_a_report_of_one_method_keeps_the_others_cells(smoke: Path, tmp_path: Path, capsys) -> None:
+    folder = tmp_path / 'report'
+    shutil.copytree(smoke / 'report', folder)
+    arguments = ['--profile', 'smoke', '--methods', 'sft', '--only-report', '--out', str(tmp_path / 'out')]
+    assert paper.main([*arguments, '--report', str(folder)]) == 0
+    for name in ('results.json', 'details.json'):
+        assert json.loads((folder / name).read_text()) == json.loads((smoke / 'report' / name).read_text()), name
+    text = (folder / 'results.md').read_text()
+    assert '1 of 1, and 1 of other commands' in text and text.index('| SFT |') < text.index('| IG-RFT |')
+    cells = json.loads((folder / 'details.json').read_text())
+    cells['block_stacking-ig_rft-0']['constants']['training']['hil']['steps'] += 1
+    (folder / 'details.json').write_text(json.dumps(cells))
+    assert paper.main([*arguments, '--report', str(folder)]) == 0
+    assert list(json.loads((folder / 'details.json').read_text())) == ['block_stacking-sft-0'], (
+        'not comparable any more'
+    )
+
+
+@pytest.mark.parametrize('part', ['task', 'robot'])
+def test_a_cell_on_another_task_or_robot_is_not_taken_and_one_that_did_not_note_them_is(
+    smoke: Path, tmp_path: Path, part: str
+) -> None:
+    (tmp_path / 'report').mkdir()
+    cells = json.loads((smoke / 'report/details.json').read_text())
+    for cell in cells.values():
+        cell['constants'][part]['name'] = 'another'
+    cells['block_stacking-sft-0']['constants'].pop(part)
+    (tmp_path / 'report/details.json').write_text(json.dumps(cells))
+    jobs = runner.jobs_of(named('bench', 'smoke', ProfileConfig), tmp_path)
+    refused = report.restore(jobs, tmp_path / 'report', named('bench', 'smoke', ProfileConfig))
+    assert len(refused) == 1 and 'ig_rft' in refused[0]
+
+
 @pytest.mark.parametrize('changed', ['hil', 'trunk'])
 def test_a_cell_trained_with_other_constants_is_not_taken(smoke: Path, tmp_path: Path, changed: str) -> None:
     folder = tmp_path / 'report'
@@ -161,8 +194,10 @@ def test_what_explores_otherwise_records_elsewhere() -> None:
     profile = named('bench', 'smoke', ProfileConfig)
     reward = HybridConfig()
 
-    def folder(agent: Agent | None, profile: ProfileConfig = profile, frozen: str = 'a') -> str:
-        return recorded_by(agent, profile, reward, frozen)
+    used = constants(profile, named('methods', 'sft', MethodConfig), 'block_stacking')
+
+    def folder(agent: Agent | None, profile: ProfileConfig = profile, **changed: object) -> str:
+        return recorded_by(agent, profile, reward, used | changed)
 
     def agent(alpha: float, critic: bool = True) -> Agent:
         temperature = TemperatureConfig(alpha=alpha)
@@ -171,8 +206,10 @@ def test_what_explores_otherwise_records_elsewhere() -> None:
     assert folder(agent(0.0)) != folder(agent(0.5)) == folder(agent(0.5))
     assert folder(agent(0.0, critic=False)) == folder(agent(0.5, critic=False)), 'without a critic there is no p_int'
     assert folder(agent(0.5)).startswith('offline_rl-1-') and folder(None).startswith('operator-')
-    changed = {folder(None), folder(None, frozen='b'), folder(None, replace(profile, replan_steps=4))}
-    assert len(changed | {folder(None, replace(profile, habits={}))}) == 4
+    other = {'policy': {'frozen': 'b'}, 'task': used['task'] | {'max_duration': 1.0}, 'robot': {}}
+    changed = {folder(None), *(folder(None, **{name: value}) for name, value in other.items())}
+    changed |= {folder(None, replace(profile, replan_steps=4)), folder(None, replace(profile, habits={}))}
+    assert len(changed) == 6
 
 
 def test_bad_arguments_are_named(capsys) -> None:

@@ -188,6 +188,19 @@ def test_nothing_is_ever_unpickled(record, robot: RobotConfig) -> None:
     assert load_episode(path, robot=robot).actions.dtype == np.float32
 
 
+def test_an_episode_that_cannot_be_labelled_is_named(
+    record, robot: RobotConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = record(steps=4)
+
+    def fail(*arguments: object) -> None:
+        raise ValueError('robot mask of (24, 32) for a frame of (48, 64)')
+
+    monkeypatch.setattr('igrft.episodes.cache.label', fail)
+    with pytest.raises(EpisodeError, match=rf'{path}: cannot be labelled: robot mask'):
+        load_episode(path, robot=robot)
+
+
 def test_labels_follow_the_outcome_and_the_configuration(record, robot: RobotConfig) -> None:
     path = record(steps=20)
     success = load_episode(path, robot=robot)

@@ -16,6 +16,7 @@ from igrft.config import named
 from igrft.policies.pretrained import save_trunk
 from igrft.policies.trunk import Trunk, TrunkConfig
 from igrft.training.config import TrainingConfig
+from igrft.training.request import StageRequest
 from igrft.types import DecodedEpisode, EpisodeInfo, Kind, Outcome, Source
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'policies'))
@@ -47,6 +48,13 @@ def overrides(trunk_file: Path) -> tuple[str, ...]:
 @pytest.fixture
 def config() -> TrainingConfig:
     return named('training', 'smoke', TrainingConfig, ['threads=1'])
+
+
+@pytest.fixture
+def request_sft(tmp_path: Path, overrides: tuple[str, ...], spec: dict[str, Any]) -> StageRequest:
+    return StageRequest(
+        stage='sft', task='block_stacking', root=tmp_path / 'run', policy_overrides=overrides, spec=spec
+    )
 
 
 def _make_episode(

@@ -21,7 +21,7 @@ from igrft.policies import registry
 from igrft.policies.pretrained import save_trunk
 from igrft.policies.trunk import Trunk, TrunkConfig
 from igrft.training import checkpoint as checkpoints
-from igrft.training.checkpoint import CheckpointError, default_parent
+from igrft.training.checkpoint import CheckpointError, alone, default_parent
 from igrft.training.config import StageConfig, TrainingConfig
 from igrft.training.dataset import DataError
 from igrft.training.objectives import shares
@@ -30,13 +30,6 @@ from igrft.training.stages import Progress, StageRun, Stopped
 from igrft.types import DecodedEpisode, Outcome
 
 Make = Callable[..., DecodedEpisode]
-
-
-@pytest.fixture
-def request_sft(tmp_path: Path, overrides: tuple[str, ...], spec: dict[str, Any]) -> StageRequest:
-    return StageRequest(
-        stage='sft', task='block_stacking', root=tmp_path / 'run', policy_overrides=overrides, spec=spec
-    )
 
 
 def weights(path: Path | None, name: str = 'policy') -> dict[str, torch.Tensor]:
@@ -152,8 +145,26 @@ def test_a_stage_goes_on_from_its_own_task(
     shutil.rmtree(ids[''])
     assert default_parent(root, 'offline_rl', 'block_stacking') == ids['block_stacking']
     assert default_parent(root, 'sft', 'block_stacking') == default_parent(root, 'hil', 'parcel_packing') == ''
+    request = replace(request_sft, stage='hil', round=4, parent=Path(ids['block_stacking']))
+    later = StageRun(request, config).run([make_episode(1)]).path
+    assert later is not None
+    assert default_parent(root, 'hil', 'block_stacking') == str(later)
+    os.utime(Path(ids['block_stacking']) / 'manifest.json')
+    assert default_parent(root, 'hil', 'block_stacking') == ids['block_stacking'], 'SFT was trained again'
+    shutil.rmtree(later)
     (Path(ids['block_stacking']) / 'manifest.json').write_text('{')
     assert default_parent(root, 'offline_rl', 'block_stacking') == '', 'damaged'
+
+
+def test_only_one_process_does_a_training(
+    request_sft: StageRequest, config: TrainingConfig, episodes: list[DecodedEpisode]
+) -> None:
+    with (
+        alone(request_sft.root, checkpoint_id(request_sft, config, episodes)),
+        pytest.raises(CheckpointError, match='another process trains sft-'),
+    ):
+        StageRun(request_sft, config).run(episodes)
+    assert StageRun(request_sft, config).run(episodes).path is not None
 
 
 def test_a_damaged_state_names_the_file_to_remove(

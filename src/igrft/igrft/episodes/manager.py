@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from igrft.config import ConfigError, RobotConfig, TaskConfig
-from igrft.episodes.definitions import describe, writing_typestore
-from igrft.episodes.digest import Digest, stamp_of
+from igrft.episodes.definitions import writing_typestore
+from igrft.episodes.digest import stamp_of
+from igrft.episodes.intake import Intake
+from igrft.episodes.opening import Opening
 from igrft.episodes.recorder import Recorded, Recorder
 from igrft.episodes.schema import NANO, EpisodeError, directory_name
 from igrft.episodes.states import (
@@ -27,19 +29,10 @@ from igrft.episodes.states import (
     Run,
     Snapshot,
     State,
-    TopicName,
     known_outcome,
-    opening_meta,
 )
-from igrft.episodes.streams import Stream, make_streams
-from igrft.episodes.topics import (
-    EXECUTED_ACTION,
-    TELEOP_EVENT,
-    episode_topics,
-    grid_camera,
-    image_topic,
-)
-from igrft.episodes.writer import EpisodeWriter
+from igrft.episodes.streams import Stream
+from igrft.episodes.topics import TopicSpec
 from igrft.types import Outcome
 
 
@@ -54,21 +47,21 @@ class EpisodeManager:
     status: Snapshot = field(default_factory=Snapshot)
 
     def __post_init__(self) -> None:
-        self.topics = episode_topics(self.robot)
-        self.streams: list[Stream] = make_streams(self.topics, self.robot)
-        self._required = [stream for stream in self.streams if stream.spec.required]
-        grid = image_topic(grid_camera(self.robot))
-        self._grid = next(stream for stream in self.streams if stream.spec.name == grid)
-        self._event_index = self._index(TELEOP_EVENT)
-        self._executed = self.streams[self._index(EXECUTED_ACTION)]
+        self._intake = Intake(self.robot, self.config.lockstep, self.ports)
+        self._opening = Opening(self.config, self.robot, self._intake, self.ports)
         self._run: Run | None = None
         self._recorded: Recorded | None = None
         self._lock = threading.Lock()
-        for topic in self.topics:  # the first episode must not wait for the definitions
-            describe(topic.type)
 
-    def _index(self, name: TopicName) -> int:
-        return next(i for i, topic in enumerate(self.topics) if topic.name == name)
+    @property
+    def topics(self) -> tuple[TopicSpec, ...]:
+        """What is recorded; messages come with their number."""
+        return self._intake.topics
+
+    @property
+    def streams(self) -> list[Stream]:
+        """One a topic, in the same order."""
+        return self._intake.streams
 
     # -- requests -----------------------------------------------------------------------------------------
 
@@ -91,14 +84,11 @@ class EpisodeManager:
             task = self.load_task(request.task)
         except ConfigError as error:
             raise RefusedError(f"task '{request.task}': {error}") from error
-        meta = opening_meta(request, task, self.robot, self.config)
-        self._run = Run(request, task, meta, Phase.RESET if self.config.call_reset else Phase.STREAMS, now)
-        for stream in self.streams:
-            stream.renew(frozen=self.config.lockstep and self.config.call_reset)
+        self._run = run = self._opening.begin(request, task, now)
         self._say(State.RESETTING, problem='', path='', outcome='')
         if self.config.call_reset:
             self.ports.reset(request)
-        return meta.id
+        return run.meta.id
 
     def reset_done(self, success: bool, message: str, instruction: str, stamp: int, now: float) -> None:
         """The cell answered; an answer that nobody waits for any more is ignored.
@@ -115,16 +105,9 @@ class EpisodeManager:
         if not success:
             self._refuse(f'the reset failed: {message}')
             return
-        run.phase, run.since = Phase.STREAMS, now
-        run.meta = replace(run.meta, instruction=instruction or run.task.instruction)
-        for stream in self.streams:
-            # In lock-step the tick after the reset has a new stamp, and may have come before the answer.
-            if stamp and stream.spec.required:
-                stream.require(stamp)
-            elif not (self.config.lockstep and stream.fresh):
-                stream.renew()
+        self._opening.reset_done(run, instruction, stamp, now)
         self._say(State.RESETTING)
-        self._begin_if_alive(run, now, 0)
+        self._record_if_alive(run, now, 0)
 
     def stop(self, stamp: int, outcome: str, by: str, now: float, node_time: int) -> None:
         """End the episode with a label.
@@ -146,7 +129,7 @@ class EpisodeManager:
                 f'the stop stamp lies {(run.meta.start - stamp) / NANO:.3f} s before the episode began; '
                 'it belongs to another episode'
             )
-        self._close(label, by, stamp or self._present(node_time), now)
+        self._close(label, by, stamp or self._intake.present(node_time), now)
 
     def discard(self, reason: str = 'discarded by the operator') -> None:
         """Delete the episode in progress.
@@ -173,7 +156,7 @@ class EpisodeManager:
         if self._run.phase is Phase.DRAINING:  # it has its label; what has not come by now is left out
             self._finish(self._run)
         elif self.config.keep_interrupted and self._run.phase is Phase.RECORDING:
-            self._close(Outcome.UNLABELLED, '', self._present(node_time), now, reason, drain=False)
+            self._close(Outcome.UNLABELLED, '', self._intake.present(node_time), now, reason, drain=False)
         else:
             self.discard(reason)
 
@@ -188,13 +171,13 @@ class EpisodeManager:
         if run is None:
             return
         if run.recorder is not None:
-            run.recorder.put(index, self._log_time(stream, node_time), stream.stamp, data, sequence)
-            if index == self._event_index and run.phase is Phase.RECORDING:
+            run.recorder.put(index, self._intake.log_time(stream, node_time), stream.stamp, data, sequence)
+            if index == self._intake.event and run.phase is Phase.RECORDING:
                 self._event(data, now, node_time)
             elif run.phase is Phase.DRAINING:
                 self._drain(run, now)
         elif run.phase is Phase.STREAMS and stream.spec.required:
-            self._begin_if_alive(run, now, node_time)
+            self._record_if_alive(run, now, node_time)
 
     def tick(self, now: float, node_time: int) -> None:
         """Let time pass: call it at 10 Hz or more, and after :meth:`Ports.wake`."""
@@ -235,74 +218,39 @@ class EpisodeManager:
         run = self._run
         if run is None or run.recorder is None:
             return 0.0
-        return max(0, self._present(node_time) - run.meta.start) / NANO
+        return max(0, self._intake.present(node_time) - run.meta.start) / NANO
 
     # -- inside -------------------------------------------------------------------------------------------
 
-    def _present(self, node_time: int) -> int:
-        """Now [ns]; in lock-step the newest tick, whatever the clock says."""
-        return self._grid.stamp if self.config.lockstep else node_time
-
-    def _log_time(self, stream: Stream, node_time: int) -> int:
-        return stream.stamp if self.config.lockstep or not node_time else node_time
-
     def _check_patience(self, run: Run, now: float) -> None:
-        if run.phase is Phase.RESET:
-            if now - run.since > self.config.reset_timeout:
-                self._refuse(f"no answer of 'reset' within {self.config.reset_timeout:g} s; is the cell running?")
-        elif now - run.since > self.config.stream_timeout and not self.status.problem:
-            self._say(State.RESETTING, problem=self._silence())
-        elif now - run.since > max(self.config.stream_patience, self.config.stream_timeout):
-            self._refuse(self._silence())
+        ended, problem = self._opening.overdue(run, now)
+        if ended:
+            self._refuse(problem)
+        elif problem and not self.status.problem:
+            self._say(State.RESETTING, problem=problem)
 
-    def _silence(self) -> str:
-        """Which required streams are silent, and why."""
-        silent = [stream.spec.name for stream in self._required if not stream.fresh]
-        return '; '.join(f"'{name}' is silent: {self.ports.explain(name)}" for name in silent)
-
-    def _begin_if_alive(self, run: Run, now: float, node_time: int) -> None:
-        bad = next((stream.problem for stream in self._required if stream.problem), '')
-        if bad:
-            self._refuse(bad)
-            return
-        if not all(stream.fresh for stream in self._required):
-            return
-        start = self._present(node_time)
-        run.meta = replace(run.meta, start=start, end=start)
-        duration = run.request.max_duration or run.task.max_duration
-        run.deadline = start + round(duration * NANO)
+    def _record_if_alive(self, run: Run, now: float, node_time: int) -> None:
         try:
-            offered = {topic.name: self.ports.offered(topic.name) for topic in self.topics}
-            writer = EpisodeWriter(self.config.root, run.meta, self.topics, offered)
+            begun = self._opening.record(run, now, node_time)
         except EpisodeError as error:
             self._refuse(str(error))
             return
-        digest = Digest(self._grid.spec.name, run.meta.subtasks, writing_typestore())
-        run.recorder = Recorder(writer, digest)
-        run.phase, run.since = Phase.RECORDING, now
-        for index, stream in enumerate(self.streams):
-            stream.lost = 0
-            # The first tick of a lock-step episode was published before the recording began.
-            first = self.config.lockstep and stream.spec.state and stream.stamp >= start
-            if stream.last is not None and (stream.spec.latched or first):
-                log_time = start if stream.spec.latched else self._log_time(stream, node_time)
-                run.recorder.put(index, log_time, stream.stamp, stream.last)
-        self._say(State.RECORDING, problem='')
+        if begun:
+            self._say(State.RECORDING, problem='')
 
     def _check_recording(self, run: Run, recorder: Recorder, now: float, node_time: int) -> None:
         if recorder.problem:
             self._close(Outcome.UNLABELLED, '', run.meta.start, now, recorder.problem, drain=False)
             return
-        silent = [s.spec.name for s in self._required if now - max(s.received, run.since) > self.config.stall_timeout]
-        if silent:
-            reason = f"'{silent[0]}' fell silent for {self.config.stall_timeout:g} s: {self.ports.explain(silent[0])}"
-            self._close(Outcome.UNLABELLED, '', self._present(node_time), now, reason, drain=False)
-        elif self._present(node_time) >= run.deadline:
+        stalled = self._intake.stalled(run.since, now, self.config.stall_timeout)
+        if stalled:
+            self._close(Outcome.UNLABELLED, '', self._intake.present(node_time), now, stalled, drain=False)
+        elif self._intake.present(node_time) >= run.deadline:
             self._close(Outcome.TIMEOUT, 'timeout', run.deadline, now)
 
     def _event(self, data: bytes, now: float, node_time: int) -> None:
         """A button of the operator."""
-        spec = self.topics[self._event_index]
+        spec = self.topics[self._intake.event]
         event: Any = writing_typestore().deserialize_cdr(data, spec.type)
         if event.event in (Outcome.SUCCESS.value, Outcome.FAILURE.value):
             assert self._run is not None
@@ -329,18 +277,14 @@ class EpisodeManager:
             self._finish(run)
 
     def _drain(self, run: Run, now: float) -> None:
-        step = round(run.meta.dt * NANO)
-        complete = self._executed.stamp >= run.meta.end - step and all(
-            stream.stamp >= run.meta.end for stream in self._required
-        )
+        complete = self._intake.complete(run.meta.end, round(run.meta.dt * NANO))
         if complete or now - run.since > self.config.drain_timeout:
             self._finish(run)
 
     def _finish(self, run: Run) -> None:
         assert run.recorder is not None
         run.phase = Phase.WRITING
-        lost = {stream.spec.name: stream.lost for stream in self.streams}
-        run.recorder.finish(run.meta, lost, self._deliver)
+        run.recorder.finish(run.meta, self._intake.lost(), self._deliver)
 
     def _deliver(self, recorded: Recorded) -> None:
         """In the writing thread: hand the result over to the next tick."""
@@ -349,24 +293,10 @@ class EpisodeManager:
         self.ports.wake()
 
     def _finished(self, recorded: Recorded) -> None:
-        meta = recorded.meta
-        path = str(recorded.path or '')
-        outcome = meta.outcome.value if recorded.path else 'discarded'
+        result = Result.of(recorded)
         self._run = None
-        self._say(State.IDLE, outcome=outcome, path=path, problem=recorded.problem)
-        self.ports.finished(
-            Result(
-                saved=recorded.path is not None,
-                message=recorded.problem or f'saved {path}',
-                episode_id=meta.id,
-                path=path,
-                outcome=outcome,
-                progress=meta.progress,
-                steps=recorded.steps,
-                interventions=len(meta.interventions),
-                duration=meta.duration,
-            )
-        )
+        self._say(State.IDLE, outcome=result.outcome, path=result.path, problem=recorded.problem)
+        self.ports.finished(result)
 
     def _refuse(self, reason: str) -> None:
         """End an episode that never began to record."""

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Protocol
 
-from igrft.config import RobotConfig, TaskConfig, nearest
+from igrft.config import TaskConfig, nearest
 from igrft.episodes.metadata import QosProfile
-from igrft.episodes.recorder import Recorder
-from igrft.episodes.schema import EpisodeMeta, SubtaskRecord, new_ulid, software
-from igrft.types import Kind, Outcome
+from igrft.episodes.recorder import Recorded, Recorder
+from igrft.episodes.schema import EpisodeMeta
+from igrft.types import Outcome
 
 TopicName = str
 
@@ -69,6 +68,22 @@ class Result:
     steps: int = 0
     interventions: int = 0
     duration: float = 0.0
+
+    @classmethod
+    def of(cls, recorded: Recorded) -> Result:
+        """What there is to tell of a recording."""
+        meta, path = recorded.meta, str(recorded.path or '')
+        return cls(
+            saved=recorded.path is not None,
+            message=recorded.problem or f'saved {path}',
+            episode_id=meta.id,
+            path=path,
+            outcome=meta.outcome.value if recorded.path else 'discarded',
+            progress=meta.progress,
+            steps=recorded.steps,
+            interventions=len(meta.interventions),
+            duration=meta.duration,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,37 +153,6 @@ class Phase(Enum):
     RECORDING = 'recording'
     DRAINING = 'draining'
     WRITING = 'writing'
-
-
-def opening_meta(request: Request, task: TaskConfig, robot: RobotConfig, config: ManagerConfig) -> EpisodeMeta:
-    """``episode.yaml`` as it stands when an episode is asked for.
-
-    Raises:
-        RefusedError: a kind that is none, a duration that is none.
-    """
-    kinds = [kind.value for kind in Kind]
-    if request.kind not in kinds:
-        raise RefusedError(f"kind '{request.kind}'; {nearest(request.kind, kinds)}")
-    if not 0 <= request.max_duration < math.inf:
-        raise RefusedError(f"max_duration {request.max_duration} [s]: give a positive number, or 0 for the task's own")
-    version, commit = software()
-    return EpisodeMeta(
-        id=new_ulid(),
-        task=task.name,
-        instruction=task.instruction,
-        robot=robot.name,
-        kind=Kind(request.kind),
-        seed=request.seed,
-        split=request.split or 'in',
-        dt=1.0 / robot.policy_rate,
-        lockstep=config.lockstep,
-        namespace=config.namespace,
-        start=0,
-        end=0,
-        subtasks=tuple(SubtaskRecord(name=s.name, weight=s.weight) for s in task.subtasks),
-        version=version,
-        commit=commit,
-    )
 
 
 @dataclass

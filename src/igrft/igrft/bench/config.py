@@ -194,6 +194,13 @@ def constants(profile: ProfileConfig, method: MethodConfig, task: str) -> dict[s
     return plain
 
 
+def unchanged(noted: Mapping[str, Any], used: Mapping[str, Any]) -> bool:
+    """Whether a result that noted these :func:`constants` depends on the same ones today; what it did not note does not
+    count.
+    """
+    return noted == {key: used.get(key) for key in noted}
+
+
 def robot_tasks(task: str) -> list[str]:
     """The cell's tasks that the robot of one of them has."""
     from igrft_sim.tasks import TASKS

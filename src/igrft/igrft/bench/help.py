@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from igrft.bench.config import CALIBRATION, SPAN, Job, MethodConfig, ProfileConfig, constants
+from igrft.bench.config import CALIBRATION, SPAN, Job, MethodConfig, ProfileConfig, constants, unchanged
 from igrft.bench.episode_run import Plan
 from igrft.bench.experiment import Experiment
 from igrft.bench.help_scores import signals_of, worth
@@ -172,7 +172,9 @@ class HelpBench:
         if not path.is_file():
             return None
         found: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
-        return found if found['settings'] == self._settings(name) else None
+        now, then = self._settings(name), dict(found['settings'])
+        same = unchanged(then.pop('constants', {}), now.pop('constants')) and then == now
+        return found if same else None
 
     def keep(self, name: str, content: dict[str, Any]) -> None:
         """Write a finished part."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from igrft.bench.config import Job, MethodConfig, ProfileConfig, constants
+from igrft.bench.config import Job, MethodConfig, ProfileConfig, constants, unchanged
 from igrft.bench.figures import Point, curves
 from igrft.bench.runner import write_json
 from igrft.bench.tables import (
@@ -56,11 +56,10 @@ def restore(jobs: Sequence[Job], folder: Path, profile: ProfileConfig) -> list[s
 
 
 def current(job: Job, cell: dict[str, Any], profile: ProfileConfig) -> bool:
-    """Whether a cell was made with today's configuration. What a cell made before did not note does not count."""
+    """Whether a cell was made with today's configuration."""
     method = named('methods', job.method, MethodConfig)
     used = constants(profile, method, job.task)
-    noted: dict[str, Any] = cell.get('constants', {})
-    return same_settings(cell, profile, method) and noted == {key: used.get(key) for key in noted}
+    return same_settings(cell, profile, method) and unchanged(cell.get('constants', {}), used)
 
 
 def earlier(jobs: Sequence[Job], folder: Path, profile: ProfileConfig) -> list[tuple[Job, dict[str, Any]]]:

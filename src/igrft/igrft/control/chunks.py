@@ -91,8 +91,10 @@ class ChunkExecutor:
 
     def step(self, now: float) -> ChunkStep | None:
         """The action of this instant, or None when there is no chunk, or it has run out or waited in vain."""
+        if self._overrun(now):  # nobody drives on from what nobody executes any more
+            self._chunk = self._previous = None
         action, index = self._action(self._chunk, now)
-        if self._chunk is None or action is None or self._overrun(now):
+        if self._chunk is None or action is None:
             return None
         return ChunkStep(self._blended(action, now), index, self._chunk.checkpoint)
 

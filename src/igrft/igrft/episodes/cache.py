@@ -84,8 +84,9 @@ def load_episode(
         save_arrays(folder, decode(raw, decoding), {'episode': meta.id, 'decoding': as_dict(decoding)})
         arrays = load_arrays(folder, mapped=True) or decode(raw, decoding)
     if labels is None:
+        raw = raw or read_episode(directory, robot)
         try:
-            labels = label(raw or read_episode(directory, robot), labelling)
+            labels = label(raw, labelling)
         except ValueError as error:  # pictures and masks that do not fit each other
             raise EpisodeError(f'{directory}: cannot be labelled: {error}') from error
         save_labels(beside, labels, meta, labelling)

@@ -149,12 +149,17 @@ class EpisodeManager:
         self._say(State.FINALISING)
         run.recorder.discard(run.meta, reason, self._deliver)
 
-    def interrupt(self, reason: str, now: float, node_time: int) -> None:
-        """A signal or a cancelled goal: save as unlabelled or delete, as configured; never raises."""
+    def interrupt(self, reason: str, now: float, node_time: int, at_once: bool = False) -> None:
+        """A signal or a cancelled goal: save as unlabelled or delete, as configured; never raises.
+
+        Args:
+            at_once: what waits for its last messages is finished without them: nobody will hand them in.
+        """
         if self._run is None or self._run.phase is Phase.WRITING:
             return
-        if self._run.phase is Phase.DRAINING:  # it has its label; what has not come by now is left out
-            self._finish(self._run)
+        if self._run.phase is Phase.DRAINING:
+            if at_once:
+                self._finish(self._run)
         elif self.config.keep_interrupted and self._run.phase is Phase.RECORDING:
             self._close(Outcome.UNLABELLED, '', self._intake.present(node_time), now, reason, drain=False)
         else:

@@ -99,7 +99,7 @@ class EpisodeNode(Lifecycle):
 
     def deactivate(self) -> None:
         """Whatever is being recorded is closed, as a valid episode or not at all."""
-        self.manager.interrupt('episode_node was stopped', time.monotonic(), self._now())
+        self.manager.interrupt('episode_node was stopped', time.monotonic(), self._now(), at_once=True)
         if not self.manager.wait(CLOSING_TIME):
             self.get_logger().error('the bag could not be closed in time; `igrft episodes recover` saves it')
         self.manager.tick(time.monotonic(), self._now())

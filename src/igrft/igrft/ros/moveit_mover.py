@@ -174,6 +174,8 @@ class MoveItMover:
     def close(self) -> None:
         """The arm stands when the process is gone."""
         self.brake()
-        if self._thread is not None:
-            self._thread.join(PATIENCE)
+        deadline = time.monotonic() + PATIENCE
+        while self._thread is not None and self._thread.is_alive() and time.monotonic() < deadline:
+            self._stop_execution()
+            self._thread.join(0.05)
         self._moveit.shutdown()

@@ -195,7 +195,7 @@ def alone(root: Path, name: str) -> Iterator[None]:
         try:
             yield
         finally:
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def load(path: Path | str, expect: Mapping[str, Any] | None = None) -> Checkpoint:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 
 class DivergenceError(RuntimeError):
-    """The loss, the gradient, the critic's values or the weights are no longer what they can be."""
+    """The loss, the gradient or the critic's values are no longer what they can be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,14 +104,16 @@ class StageRun:
             Stopped: ``stop`` said so; the state is saved.
             DataError, SamplerError: nothing to train on.
             CheckpointError: the parent is missing or does not fit, or another process does the very same training.
-            DivergenceError: the loss, the values or the weights are no longer finite, or the values are beyond any
-                return; the parent stays as it was.
+            DivergenceError: the loss or the critic's values are no longer finite, or the values are beyond any return;
+                the parent stays as it was.
         """
         episodes = list(episodes)
         name = checkpoint_id(self.request, self.config, episodes)
+        finished = self.request.root / 'checkpoints' / name
+        if finished.is_dir():
+            return checkpoints.load(finished, self.request.spec)
         with checkpoints.alone(self.request.root, name):
-            finished = self.request.root / 'checkpoints' / name
-            if finished.is_dir():
+            if finished.is_dir():  # by now
                 return checkpoints.load(finished, self.request.spec)
             return self._train(name, episodes, unreadable or {})
 

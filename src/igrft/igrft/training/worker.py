@@ -116,7 +116,8 @@ def run_job(job: Job, output: Output, stop: threading.Event) -> int:
         stage=result.stage,
         policy=result.policy.name,
         step=result.step,
-        excluded=result.about.get('excluded', {}),
+        # of a training that was finished before, what could not be read by then is in its manifest
+        excluded={**unreadable, **result.about.get('excluded', {})},
     )
     return 0
 

@@ -89,13 +89,21 @@ def test_a_drop_demands_a_fresh_observation() -> None:
 def test_a_long_chunk_does_not_go_on_for_ever_without_a_fresh_one(
     late: float, replan_steps: int, max_overrun: float
 ) -> None:
-    run = executor(replan_steps=replan_steps, max_overrun=max_overrun)
+    run = executor(replan_steps=replan_steps, max_overrun=max_overrun, blend_time=0.1)
     run.offer(chunk(1.0, horizon=50), 1.0)
     allowed = min(replan_steps * DT + max_overrun, 50 * DT)
     if abs(late - allowed) > 1e-3:
         assert (run.step(1.0 + late) is None) == run.empty(1.0 + late) == (late > allowed)
-    if run.offer(chunk(1.0 + late, horizon=50, base=9.0), 1.0 + late) == '':
-        assert run.step(1.0 + late).action[0] == 9.0, 'a fresh one drives again'
+    stands = run.step(1.0 + late) is None
+    if run.offer(chunk(1.0 + late, horizon=50, base=90.0), 1.0 + late) == '' and stands:
+        assert run.step(1.0 + late).action[0] == 90.0, 'an arm that stood is not sent where it went before'
+
+
+def test_an_overrun_chunk_is_not_what_the_next_one_continues() -> None:
+    run = executor(max_overrun=0.5)
+    run.offer(chunk(1.0, horizon=50), 1.0)
+    assert run.running == 1.0
+    assert run.step(2.0) is None and run.running is None
 
 
 def test_an_older_chunk_does_not_replace_a_newer_one() -> None:

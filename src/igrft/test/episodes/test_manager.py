@@ -100,7 +100,9 @@ def test_a_signal_after_the_label_keeps_the_label(graph: Graph) -> None:
     graph.record(steps=4)
     graph.manager.stop(graph.cell.stamp(5), 'success', 'operator', graph.clock, graph.node_time)
     assert graph.state is State.FINALISING, 'the last messages have not come'
-    graph.manager.interrupt('the node was stopped', graph.clock, graph.node_time)
+    graph.manager.interrupt('a goal was cancelled', graph.clock, graph.node_time)
+    assert graph.state is State.FINALISING and not graph.woken.is_set(), 'its last messages are waited for'
+    graph.manager.interrupt('the node was stopped', graph.clock, graph.node_time, at_once=True)
     assert graph.manager.wait(20)
     result = graph.end()
     assert (result.outcome, result.saved) == ('success', True)

@@ -62,10 +62,13 @@ def test_faults_in_real_time(rig_of) -> None:
     rig.until(lambda: rig.state() == SafetyStatus.STATE_E_STOP and rig.stands(), 'emergency stop')
     rig.until(lambda: rig.mode() == Intervention.MODE_HOLD, 'the arbiter holds')
     assert not call(rig).success
-    # The page stops, too, and takes that back: the button is pressed all the same.
-    for pressed in (True, False):
-        rig.publish('console/e_stop', Bool(data=pressed))
-    assert 'still asserted' in call(rig).message
+    # The page stops, too, and neither releases the other's.
+    rig.publish('console/e_stop', Bool(data=True))
+    rig.publish('e_stop', Bool(data=False))
+    rig.until(lambda: "'console/e_stop'" in call(rig).message, 'the page alone')
+    rig.publish('e_stop', Bool(data=True))
+    rig.publish('console/e_stop', Bool(data=False))
+    rig.until(lambda: "'e_stop'" in call(rig).message, 'the button alone')
     rig.publish('e_stop', Bool(data=False))
     rig.until(lambda: call(rig).success, 'reset')
     rig.until(lambda: rig.mode() == Intervention.MODE_PAUSED, 'paused after a reset')

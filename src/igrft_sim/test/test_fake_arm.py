@@ -31,6 +31,7 @@ from trajectory_msgs.msg import JointTrajectory
 from igrft.config import RobotConfig, config_dir, named
 from igrft.control.servo_status import MESSAGES, ServoCode
 from igrft.ros import qos
+from igrft.ros.asking import Repeated
 from igrft_msgs.msg import Command, Intervention, SafetyStatus, ServoStatus
 from igrft_sim.servo import Servo
 
@@ -127,11 +128,11 @@ class Arm:
 
     def call(self, kind, service: str, request):
         client = self.node.create_client(kind, service)
-        self.until(client.service_is_ready, service)
-        future = client.call_async(request)
-        self.until(future.done, f'the answer of {service}')
+        ask = Repeated(lambda: client.call_async(request), client.service_is_ready)
+        self.until(lambda: ask.answer() is not None, f'the answer of {service}')
+        answer = ask.answer()
         self.node.destroy_client(client)
-        return future.result()
+        return answer
 
     def set(self, node: str, **values) -> None:
         parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]

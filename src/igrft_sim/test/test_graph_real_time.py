@@ -120,8 +120,14 @@ def test_without_a_servo_the_cell_holds(running):
     graph = running.graph
     running.twist = np.array([0, 0, 0.05, 0, 0, 0])
     graph.until(lambda: not running.still(), 'motion')
+    before = running.heights[-1]
     servo = graph.processes.pop(1)
     servo.kill()
     servo.wait()
     running.heights.clear()
     graph.until(running.still, 'a held arm')
+    held = running.heights[-1]
+    assert held > before - 0.01, 'it was on its way up, and does not fall'
+    running.heights.clear()
+    graph.until(lambda: len(running.heights) > 100, 'two seconds')
+    assert np.abs(np.array(running.heights) - held).max() < 1e-4, 'it stays there'

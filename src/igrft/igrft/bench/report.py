@@ -27,6 +27,8 @@ from igrft.bench.tables import (
 )
 from igrft.config import ConfigError, named, parse
 
+DETAILS = 'details.json'
+"""The file of a report that has its cells whole."""
 INTERNAL = ('outcomes', 'subtasks')
 """Kept in details.json: one character an episode, and how many episodes completed each subtask."""
 
@@ -38,21 +40,28 @@ def restore(jobs: Sequence[Job], folder: Path, profile: ProfileConfig) -> list[s
     Returns:
         a line about each cell that was made with another one, and so runs again.
     """
-    path = folder / 'details.json'
-    known = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
-    refused = []
+    known, refused = reported(folder), []
     for job in jobs:
         ran = job.result.is_file()
         cell = json.loads(job.result.read_text(encoding='utf-8')) if ran else known.get(job.name)
         if cell is None:
             continue
         if not current(job, cell, profile):
-            refused.append(f'{job.name} in {job.result if ran else path} was made with another configuration')
+            refused.append(
+                f'{job.name} in {job.result if ran else folder / DETAILS} was made with another configuration'
+            )
             if ran:
                 job.result.rename(job.result.with_suffix('.other'))
         elif not ran:
             write_json(job.result, cell)
     return refused
+
+
+def reported(folder: Path) -> dict[str, dict[str, Any]]:
+    """The cells of a report, by name; none where there is no report yet."""
+    path = folder / DETAILS
+    known: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+    return known
 
 
 def current(job: Job, cell: dict[str, Any], profile: ProfileConfig) -> bool:
@@ -64,11 +73,9 @@ def current(job: Job, cell: dict[str, Any], profile: ProfileConfig) -> bool:
 
 def earlier(jobs: Sequence[Job], folder: Path, profile: ProfileConfig) -> list[tuple[Job, dict[str, Any]]]:
     """Cells of the report that this run is not about and that were made with the same configuration: they stay."""
-    path = folder / 'details.json'
-    known = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
     selected = {job.name for job in jobs}
     found = []
-    for name, cell in known.items():
+    for name, cell in reported(folder).items():
         row = cell['rows'][0]
         job = Job(row['task'], row['method'], row['seed'], jobs[0].out)
         try:
@@ -108,7 +115,7 @@ def write(jobs: Sequence[Job], folder: Path, profile: ProfileConfig, about: dict
     cells = sorted([*finished, *others], key=lambda cell: in_order(cell[0]))
     rows: list[Row] = [row for _, cell in cells for row in cell['rows']]
     write_json(folder / 'results.json', [{k: v for k, v in row.items() if k not in INTERNAL} for row in rows])
-    write_json(folder / 'details.json', {job.name: cell for job, cell in cells})
+    write_json(folder / DETAILS, {job.name: cell for job, cell in cells})
     films = sorted(name for _, cell in cells for name in cell['films'])
     for name in films:
         source = finished[0][0].out / 'films' / name

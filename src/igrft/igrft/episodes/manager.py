@@ -228,11 +228,10 @@ class EpisodeManager:
     # -- inside -------------------------------------------------------------------------------------------
 
     def _check_patience(self, run: Run, now: float) -> None:
-        ended, problem = self._opening.overdue(run, now)
-        if ended:
-            self._refuse(problem)
-        elif problem and not self.status.problem:
-            self._say(State.RESETTING, problem=problem)
+        if self._opening.overdue(run, now):
+            self._refuse(self._opening.waits_for(run))
+        elif self._opening.late(run, now) and not self.status.problem:
+            self._say(State.RESETTING, problem=self._opening.waits_for(run))
 
     def _record_if_alive(self, run: Run, now: float, node_time: int) -> None:
         try:

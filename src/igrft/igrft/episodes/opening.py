@@ -70,14 +70,21 @@ class Opening:
         run.meta = replace(run.meta, instruction=instruction or run.task.instruction)
         self._intake.after_reset(stamp)
 
-    def overdue(self, run: Run, now: float) -> tuple[bool, str]:
-        """Whether patience has ended, and what is waited for; '' while that is too soon to say."""
-        config, waited = self._config, now - run.since
+    def late(self, run: Run, now: float) -> bool:
+        """Whether it is time to say what is waited for."""
+        return run.phase is Phase.STREAMS and now - run.since > self._config.stream_timeout
+
+    def overdue(self, run: Run, now: float) -> bool:
+        """Whether patience has ended."""
+        config = self._config
+        streams = max(config.stream_patience, config.stream_timeout)
+        return now - run.since > (config.reset_timeout if run.phase is Phase.RESET else streams)
+
+    def waits_for(self, run: Run) -> str:
+        """What has not come yet, and why; asks the graph."""
         if run.phase is Phase.RESET:
-            problem = f"no answer of 'reset' within {config.reset_timeout:g} s; is the cell running?"
-            return waited > config.reset_timeout, problem if waited > config.reset_timeout else ''
-        problem = self._intake.silence() if waited > config.stream_timeout else ''
-        return waited > max(config.stream_patience, config.stream_timeout), problem
+            return f"no answer of 'reset' within {self._config.reset_timeout:g} s; is the cell running?"
+        return self._intake.silence()
 
     def record(self, run: Run, now: float, node_time: int) -> bool:
         """Open the recorder as soon as every required stream is alive; whether it was opened.

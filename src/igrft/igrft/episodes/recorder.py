@@ -116,7 +116,7 @@ class Recorder:
             return end()
         except Exception as error:  # noqa: BLE001 (it is told by name, and the next episode may begin)
             self.problem = self._describe(error)
-            return Recorded(meta, None, 0, self.problem)
+            return self._failed(meta)
 
     def _finish(self, meta: EpisodeMeta, lost: dict[str, int]) -> Recorded:
         if self.problem:
@@ -127,11 +127,7 @@ class Recorder:
         steps = self._digest.steps(meta.start, meta.end)
         if steps == 0:
             return self._discard(final, meta.problem or 'discarded: it has no step')
-        try:
-            return Recorded(final, self._writer.finish(final), steps, meta.problem)
-        except Exception as error:  # noqa: BLE001 (the bag is closed, whatever it was)
-            self.problem = self._describe(error)
-            return self._failed(final)
+        return Recorded(final, self._writer.finish(final), steps, meta.problem)
 
     def _failed(self, meta: EpisodeMeta) -> Recorded:
         try:

@@ -79,7 +79,7 @@ class Heartbeats:
                 try:
                     kind = _message(info.topic_type)
                 except (ImportError, AttributeError, ValueError):
-                    self._deplore(topic, info.topic_type)
+                    self._tell_unreadable(topic, info.topic_type)
                     continue
                 # The bytes are enough: a heartbeat is not read.
                 beat = self._beat(topic)
@@ -87,7 +87,7 @@ class Heartbeats:
                 self._subscribed.add(topic)
                 break
 
-    def _deplore(self, topic: str, kind: str) -> None:
+    def _tell_unreadable(self, topic: str, kind: str) -> None:
         if topic not in self._unreadable:
             self._unreadable.add(topic)
             self._node.get_logger().error(

@@ -149,7 +149,8 @@ def test_a_stage_goes_on_from_its_own_task(
     later = StageRun(request, config).run([make_episode(1)]).path
     assert later is not None
     assert default_parent(root, 'hil', 'block_stacking') == str(later)
-    os.utime(Path(ids['block_stacking']) / 'manifest.json')
+    saved = (later / 'manifest.json').stat().st_mtime + 1
+    os.utime(Path(ids['block_stacking']) / 'manifest.json', (saved, saved))
     assert default_parent(root, 'hil', 'block_stacking') == ids['block_stacking'], 'SFT was trained again'
     shutil.rmtree(later)
     (Path(ids['block_stacking']) / 'manifest.json').write_text('{')

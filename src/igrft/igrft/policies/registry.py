@@ -12,7 +12,8 @@ from typing import Any
 from igrft.config import as_dict, config_dir, load, nearest, parse
 from igrft.policies.act import Act, ActConfig
 from igrft.policies.compact_flow import CompactFlow, CompactFlowConfig
-from igrft.policies.lerobot import LerobotConfig, Pi05, SmolVla
+from igrft.policies.lerobot import LerobotConfig
+from igrft.policies.lerobot_models import Pi05, SmolVla
 from igrft.policies.pi0 import Pi0, Pi0Config
 from igrft.policies.pretrained import TrunkError, named_trunk
 from igrft.policies.protocol import Policy, PolicyError, PolicySpec

@@ -119,10 +119,10 @@ def save_pi05(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     folder.mkdir(parents=True, exist_ok=True)
     about = {'type': 'pi05', 'image_resolution': [SIZE, SIZE], **_features(8)}
     (folder / 'config.json').write_text(json.dumps(about))
-    from igrft.policies.lerobot import _lerobot_config
+    from igrft.policies.lerobot import own_config
 
     torch.manual_seed(0)
-    policy = modeling_pi05.PI05Policy(_lerobot_config(about))
+    policy = modeling_pi05.PI05Policy(own_config(about))
     weights = {name: tensor.clone().contiguous() for name, tensor in policy.state_dict().items()}
     save_file(weights, folder / 'model.safetensors')
     save_tokenizer(folder)
@@ -172,10 +172,10 @@ def save_smolvla(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ..
         **_features(8),
     }
     (folder / 'config.json').write_text(json.dumps(about))
-    from igrft.policies.lerobot import _lerobot_config
+    from igrft.policies.lerobot import own_config
 
     torch.manual_seed(0)
-    policy = SmolVLAPolicy(_lerobot_config(about))
+    policy = SmolVLAPolicy(own_config(about))
     weights = {name: tensor.clone().contiguous() for name, tensor in policy.state_dict().items()}
     save_file(weights, folder / 'model.safetensors')
     save_tokenizer(folder)

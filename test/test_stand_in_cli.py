@@ -227,6 +227,20 @@ def test_what_is_not_there_is_exit_code_1(target: Command, arguments: str, messa
     assert code == 1 and message in text
 
 
+def test_ctrl_c_is_exit_code_2_also_where_its_context_fails_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pip_ros_cli import topic_echo
+
+    def echo(args: argparse.Namespace) -> None:
+        with contextlib.suppress(KeyboardInterrupt):  # as a destructor does
+            signal.raise_signal(signal.SIGINT)
+        raise RuntimeError('the context is not valid')
+
+    monkeypatch.setattr(topic_echo, 'run', echo)
+    before = signal.getsignal(signal.SIGINT)
+    assert run('topic', 'echo', '/chatter') == (signal.SIGINT, '')
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_unknown_words_name_the_nearest() -> None:
     code, text = run('topic', 'ecko')
     assert code == 2 and "did you mean 'echo'?" in text

@@ -7,8 +7,11 @@ import argparse
 import importlib
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
+from types import FrameType
 from typing import Any, NoReturn
 
 # Command → (module, what it is for). Modules are imported only when asked for: rclpy is slow.
@@ -85,8 +88,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _exit_code(args: argparse.Namespace) -> int:
+    interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        signal.default_int_handler(number, frame)
+
     try:
-        result = args.run(args)
+        with _on_ctrl_c(interrupt):
+            result = args.run(args)
     except KeyboardInterrupt:
         return signal.SIGINT
     except BrokenPipeError:
@@ -94,6 +105,10 @@ def _exit_code(args: argparse.Namespace) -> int:
         sys.stdout = None
         return 0
     except RuntimeError as error:
+        # rclpy ends its context on Ctrl-C, too; what that makes fail may come before the
+        # KeyboardInterrupt, or while a destructor swallows it.
+        if interrupted:
+            return signal.SIGINT
         result = str(error)
         if type(error).__name__ == 'ExternalShutdownException':
             return signal.SIGTERM
@@ -101,3 +116,18 @@ def _exit_code(args: argparse.Namespace) -> int:
         print(result, file=sys.stderr)
         return 1
     return int(result or 0)
+
+
+@contextmanager
+def _on_ctrl_c(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let `handler` hear of SIGINT, where Python lets this thread say so and nobody else does."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is handler:
+            signal.signal(signal.SIGINT, before)

@@ -37,7 +37,7 @@ setup(
         'zstandard',
     ],
     extras_require={
-        'bench': ['matplotlib'],
+        'bench': ['matplotlib', 'scipy'],
         'browser': ['playwright'],
         'console': ['anyio', 'fastapi', 'tensorboard', 'uvicorn', 'websockets'],
         'devices': ['pyspacemouse', 'ruckig'],

@@ -11,7 +11,7 @@ import numpy as np
 
 from igrft.bench.config import Job, MethodConfig
 from igrft.config import TaskConfig, named
-from igrft.rollout.statistics import Proportion
+from igrft.rollout.statistics import Proportion, paired_difference
 
 Row = dict[str, Any]
 Cells = Sequence[tuple[Job, dict[str, Any]]]
@@ -72,12 +72,13 @@ def less(rows: Sequence[Row], reference: Sequence[Row]) -> str:
     """Success of the reference minus that of a method in points, with its 95 % interval, over the same episodes."""
     mine = {(row['task'], row['seed']): row['outcomes'] for row in rows}
     other = {(row['task'], row['seed']): row['outcomes'] for row in reference}
-    both = sorted(mine.keys() & other.keys())
-    if rows == reference or not both:
+    pairs: dict[str, list[list[int]]] = defaultdict(list)
+    for key in sorted(mine.keys() & other.keys()):
+        pairs[key[0]].append([int(b) - int(a) for a, b in zip(mine[key], other[key], strict=True)])
+    if rows == reference or not pairs:
         return ''
-    pairs = [int(b) - int(a) for key in both for a, b in zip(mine[key], other[key], strict=True)]
-    mean, margin = 100 * np.mean(pairs), 196 * np.std(pairs) / np.sqrt(len(pairs))
-    return f'{mean:.1f} ± {margin:.1f}'
+    mean, margin = paired_difference(list(pairs.values()))
+    return f'{100 * mean:.1f} ± {100 * margin:.1f}'
 
 
 def subtask_table(rows: Sequence[Row], task: str) -> list[str]:
@@ -103,8 +104,9 @@ def table(rows: Sequence[Row], split: str) -> list[str]:
     head += ['demonstrations', 'rollouts', 'interventions', 'paper']
     lines = [f'## {names.get(split, split)}', '']
     lines += [
-        'Success in %, with its 95 % Wilson interval; differences are paired, episode by episode. Both intervals are',
-        'of the episodes: another training of the same method differs on top of that.',
+        'Success in %, with its 95 % Wilson interval of the episodes: another training of the same method differs on',
+        'top of that. Differences are paired, episode by episode; with one repetition their interval is of the',
+        'episodes, too, with several of every task it counts how their trainings differ.',
         '',
     ]
     reference = [row for row in rows if row['method'] == REFERENCE]

@@ -43,6 +43,29 @@ class Proportion:
         return f'{self.rate:6.1%}  [{low:.1%}, {high:.1%}]  n = {self.n}'
 
 
+def paired_difference(tasks: Sequence[Sequence[Sequence[float]]]) -> tuple[float, float]:
+    """The mean of paired differences, and half its 95 % interval.
+
+    Args:
+        tasks: of each task its trainings, of each training the differences of its episodes.
+
+    Returns:
+        mean and margin. The margin is of the episodes, as if each training were the only one there could be; where
+        every task was trained more than once, it is at least Student's, from how trainings of a task differ.
+    """
+    episodes = np.concatenate([np.asarray(training, np.float64) for trainings in tasks for training in trainings])
+    margin = Z_95 * float(episodes.std() / math.sqrt(len(episodes)))
+    if any(len(trainings) < 2 for trainings in tasks):
+        return float(episodes.mean()), margin
+    from scipy.stats import t  # slow to import, and only a benchmark with repetitions needs it
+
+    means = [[float(np.mean(training)) for training in trainings] for trainings in tasks]
+    variance = sum(np.var(each, ddof=1) / len(each) for each in means) / len(tasks) ** 2
+    freedom = sum(len(each) - 1 for each in means)
+    average = float(np.mean([np.mean(each) for each in means]))
+    return average, max(margin, float(t.ppf(0.975, freedom)) * math.sqrt(variance))
+
+
 def bootstrap_ratio(
     numerators: Sequence[float], denominators: Sequence[float], resamples: int = 4000, seed: int = 0
 ) -> tuple[float, float, float]:

@@ -248,6 +248,8 @@ def test_differences_are_paired_episode_by_episode() -> None:
     assert less([row('1111')], reference) == '0.0 ± 0.0'
     assert less([row('0011')], reference).startswith('50.0 ± ')
     assert less(reference, reference) == ''
+    assert less([row('0011'), row('1100', 1)], reference) == '50.0 ± 34.6', 'trainings that agree: of the episodes'
+    assert less([row('0000'), row('1111', 1)], reference) == '50.0 ± 635.3', 'two that do not say nothing'
     success, progress = pooled(reference)
     assert (success.successes, success.n, progress) == (8, 8, 0.5)
 

@@ -19,11 +19,14 @@ pip_ros_cli = pytest.importorskip('pip_ros_cli')
 
 from geometry_msgs.msg import PoseArray, TwistStamped  # noqa: E402
 from pip_ros_cli import launch as launch_command  # noqa: E402
+from pip_ros_cli import topic_echo  # noqa: E402
 from pip_ros_cli.interface import nested_type  # noqa: E402
 from pip_ros_cli.main import main  # noqa: E402
 from pip_ros_cli.messages import get_interface, set_fields, to_csv, to_plain, to_yaml  # noqa: E402
 from pip_ros_cli.testing import ROS2, Command, environment, ros2, script  # noqa: E402
 from pip_ros_cli.topic_hz import Rate  # noqa: E402
+from rclpy._rclpy_pybind11 import RCLError  # noqa: E402
+from rclpy.executors import ExternalShutdownException  # noqa: E402
 
 NODE = '''
 import time, rclpy
@@ -111,6 +114,9 @@ def test_echo(target: Command) -> None:
     with ros2('topic', 'echo', '/ns/chatter', '--filter', "m.data == 'hello'") as command:
         command.wait_for('hello')
         assert command.end(signal.SIGINT) == signal.SIGINT
+    with ros2('topic', 'echo', '/ns/chatter') as command:
+        command.wait_for('hello')
+        assert command.end(signal.SIGTERM) == signal.SIGTERM
 
 
 def test_hz(target: Command) -> None:
@@ -227,18 +233,36 @@ def test_what_is_not_there_is_exit_code_1(target: Command, arguments: str, messa
     assert code == 1 and message in text
 
 
-def test_ctrl_c_is_exit_code_2_also_where_its_context_fails_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pip_ros_cli import topic_echo
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('failure', [RCLError('context is not valid'), ExternalShutdownException(), None])
+def test_a_signal_says_the_exit_code_also_where_its_context_fails_first(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception | None, number: signal.Signals
+) -> None:
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}[number]
 
     def echo(args: argparse.Namespace) -> None:
         with contextlib.suppress(KeyboardInterrupt):  # as a destructor does
-            signal.raise_signal(signal.SIGINT)
-        raise RuntimeError('the context is not valid')
+            signal.raise_signal(number)
+        if failure is not None:
+            raise failure
 
     monkeypatch.setattr(topic_echo, 'run', echo)
-    before = signal.getsignal(signal.SIGINT)
-    assert run('topic', 'echo', '/chatter') == (signal.SIGINT, '')
-    assert signal.getsignal(signal.SIGINT) is before
+    before = signal.signal(number, usual)
+    try:
+        assert run('topic', 'echo', '/chatter') == (number, '')
+        assert signal.getsignal(number) is usual
+    finally:
+        signal.signal(number, before)
+
+
+def test_what_fails_after_a_signal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def echo(args: argparse.Namespace) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        raise RuntimeError('the goal cannot be cancelled')
+
+    monkeypatch.setattr(topic_echo, 'run', echo)
+    assert run('topic', 'echo', '/chatter') == (1, 'the goal cannot be cancelled')
 
 
 def test_unknown_words_name_the_nearest() -> None:

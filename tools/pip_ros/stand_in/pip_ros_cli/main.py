@@ -28,6 +28,7 @@ COMMANDS = {
     'service': ('service', 'Various service related sub-commands'),
     'topic': ('topic', 'Various topic related sub-commands'),
 }
+CONTEXT_ENDED = ('ExternalShutdownException', 'InvalidHandle', 'NotInitializedException', 'RCLError')
 REAL_ONLY = ('component', 'control', 'daemon', 'doctor', 'multicast', 'security', 'test', 'wtf')
 
 
@@ -88,46 +89,51 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _exit_code(args: argparse.Namespace) -> int:
-    interrupted = False
+    received: list[int] = []
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-        signal.default_int_handler(number, frame)
+    def end(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
 
     try:
-        with _on_ctrl_c(interrupt):
+        with _on_signals(end):
             result = args.run(args)
     except KeyboardInterrupt:
-        return signal.SIGINT
+        return received[0] if received else signal.SIGINT
     except BrokenPipeError:
         # The reader (head, grep -q) has what it wanted.
         sys.stdout = None
         return 0
-    except RuntimeError as error:
-        # rclpy ends its context on Ctrl-C, too; what that makes fail may come before the
+    except Exception as error:
+        # rclpy ends its context on a signal, too; what that makes fail may come before the
         # KeyboardInterrupt, or while a destructor swallows it.
-        if interrupted:
-            return signal.SIGINT
+        if received and type(error).__name__ in CONTEXT_ENDED:
+            return received[0]
+        if not isinstance(error, RuntimeError):
+            raise
         result = str(error)
-        if type(error).__name__ == 'ExternalShutdownException':
-            return signal.SIGTERM
     if isinstance(result, str):
         print(result, file=sys.stderr)
         return 1
-    return int(result or 0)
+    return int(result or (received[0] if received else 0))
 
 
 @contextmanager
-def _on_ctrl_c(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let `handler` hear of SIGINT, where Python lets this thread say so and nobody else does."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, handler)
+def _on_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let `handler` hear of SIGINT and SIGTERM, where nobody else does.
+
+    A command may put its own handler in its place. Only the main thread may say so.
+    """
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    if threading.current_thread() is not threading.main_thread():
+        usual = {}
+    before = {number: signal.getsignal(number) for number in usual}
+    ours = [number for number in usual if before[number] is usual[number]]
+    for number in ours:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGINT) is handler:
-            signal.signal(signal.SIGINT, before)
+        for number in ours:
+            if signal.getsignal(number) is handler:
+                signal.signal(number, before[number])

@@ -47,23 +47,26 @@ def paired_difference(tasks: Sequence[Sequence[Sequence[float]]]) -> tuple[float
     """The mean of paired differences, and half its 95 % interval.
 
     Args:
-        tasks: of each task its trainings, of each training the differences of its episodes.
+        tasks: one or more, of each its trainings, of each training the differences of its episodes, as many as of any.
 
     Returns:
         mean and margin. The margin is of the episodes, as if each training were the only one there could be; where
-        every task was trained more than once, it is at least Student's, from how trainings of a task differ.
+        every task was trained more than once, it is at least Student's, from how trainings of a task differ (degrees of
+        freedom by Satterthwaite 1946: the tasks' trainings need not differ alike).
     """
     episodes = np.concatenate([np.asarray(training, np.float64) for trainings in tasks for training in trainings])
-    margin = Z_95 * float(episodes.std() / math.sqrt(len(episodes)))
+    mean, margin = float(episodes.mean()), Z_95 * float(episodes.std() / math.sqrt(len(episodes)))
     if any(len(trainings) < 2 for trainings in tasks):
-        return float(episodes.mean()), margin
+        return mean, margin
     from scipy.stats import t  # slow to import, and only a benchmark with repetitions needs it
 
-    means = [[float(np.mean(training)) for training in trainings] for trainings in tasks]
-    variance = sum(np.var(each, ddof=1) / len(each) for each in means) / len(tasks) ** 2
-    freedom = sum(len(each) - 1 for each in means)
-    average = float(np.mean([np.mean(each) for each in means]))
-    return average, max(margin, float(t.ppf(0.975, freedom)) * math.sqrt(variance))
+    counts = np.array([len(trainings) for trainings in tasks])
+    spread = np.array([np.var([np.mean(training) for training in trainings], ddof=1) for trainings in tasks])
+    shares = (counts / counts.sum()) ** 2 * spread / counts
+    if not shares.any():
+        return mean, margin
+    freedom = shares.sum() ** 2 / (shares**2 / (counts - 1)).sum()
+    return mean, max(margin, float(t.ppf(0.975, freedom)) * math.sqrt(shares.sum()))
 
 
 def bootstrap_ratio(

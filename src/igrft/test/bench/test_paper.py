@@ -23,6 +23,7 @@ from igrft.method.critic import Critic, CriticConfig
 from igrft.method.temperature import TemperatureConfig
 from igrft.policies.serving import Agent
 from igrft.reward.hybrid import HybridConfig
+from igrft.rollout.statistics import Z_95, paired_difference
 
 pytestmark = pytest.mark.timeout(300)  # whoever comes first waits for the smoke run
 
@@ -248,10 +249,20 @@ def test_differences_are_paired_episode_by_episode() -> None:
     assert less([row('1111')], reference) == '0.0 ± 0.0'
     assert less([row('0011')], reference).startswith('50.0 ± ')
     assert less(reference, reference) == ''
-    assert less([row('0011'), row('1100', 1)], reference) == '50.0 ± 34.6', 'trainings that agree: of the episodes'
-    assert less([row('0000'), row('1111', 1)], reference) == '50.0 ± 635.3', 'two that do not say nothing'
     success, progress = pooled(reference)
     assert (success.successes, success.n, progress) == (8, 8, 0.5)
+
+
+def test_the_interval_of_a_difference_counts_how_trainings_differ() -> None:
+    even, none, all_ = [0, 0, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1]
+    of_episodes = Z_95 * 0.5 / 8**0.5
+    assert paired_difference([[even, even]]) == pytest.approx((0.5, of_episodes)), 'trainings that agree'
+    assert paired_difference([[none], [all_]]) == pytest.approx((0.5, of_episodes)), 'a task says nothing of another'
+    # s² = 1/2 of two trainings, t of one degree of freedom; with a task that does not vary, half of it
+    assert paired_difference([[none, all_]]) == pytest.approx((0.5, 12.7062 * 0.5), rel=1e-4)
+    assert paired_difference([[none, all_], [even, even]]) == pytest.approx((0.5, 12.7062 * 0.25), rel=1e-4)
+    assert paired_difference([[none, all_], [none, all_]]) == pytest.approx((0.5, 4.30265 * 0.125**0.5), rel=1e-4)
+    assert paired_difference([[none, none, none], [all_, all_]])[0] == pytest.approx(0.4), 'as the columns pool them'
 
 
 def test_seeds_of_repetitions_and_uses_never_meet(tmp_path: Path) -> None:
